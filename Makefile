@@ -1,0 +1,55 @@
+# Everything a person types. PHOTOS and USER_ID may be set: make run PHOTOS=~/Pictures
+PYTHON ?= python3.11
+VENV ?= .venv
+PHOTOS ?=
+USER_ID ?= me
+STORE ?= sqlite:///piccl.db
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SAMPLE_ROLL := sample-roll
+
+.PHONY: help run test check lint types format clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# Installed again only when a requirement changes.
+$(READY): requirements.txt requirements-dev.txt setup.py
+	@command -v $(PYTHON) >/dev/null || { echo "PICCL needs Python 3.11; name it with PYTHON=..." >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV), a minute or two the first time"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+run: $(READY) $(if $(PHOTOS),,$(SAMPLE_ROLL)) ## Analyse PHOTOS (or a sample roll) into piccl.db
+	@$(BIN)/piccl backfill '$(or $(PHOTOS),$(SAMPLE_ROLL))' --user '$(USER_ID)' --store '$(STORE)'
+	@echo
+	@echo "Next, see what may be deleted, and why:"
+	@echo "  $(BIN)/piccl search --user $(USER_ID) --reason any"
+	@echo "or analyse your own photos:"
+	@echo "  make run PHOTOS=~/Pictures"
+
+# Renamed when it is whole, so an interrupted one is made again.
+$(SAMPLE_ROLL): | $(READY)
+	@$(BIN)/python -m pipeline.sample_roll $@.part
+	@mv $@.part $@
+
+test: $(READY) ## Run all tests
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## Check format and style
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+
+types: $(READY) ## Check types
+	@$(BIN)/mypy
+
+check: lint types test ## All that CI runs
+
+format: $(READY) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## Remove what was installed and made here
+	rm -rf $(VENV) $(SAMPLE_ROLL) $(SAMPLE_ROLL).part build dist *.egg-info

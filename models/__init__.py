@@ -1,0 +1,1 @@
+"""The pure core: arrays in, values out. Never imports Beam or the store."""

@@ -1,0 +1,1 @@
+"""A job: its options, its assembly, its launch, and what a person types."""

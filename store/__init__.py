@@ -1,0 +1,1 @@
+"""The paper's four tables (Fig. 2). Never imports Beam."""

@@ -1,0 +1,1 @@
+"""The Beam steps. Never reads an option; imports `models` and `store` only."""
