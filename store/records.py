@@ -1,0 +1,181 @@
+"""The rows of the four tables, as the transforms hand them over.
+
+Names and meaning follow the paper's Figure 2; what stands beside its columns is
+described where it is declared.
+"""
+
+import builtins
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+Decision = Literal["keep", "trash"]
+
+
+class StoreError(Exception):
+    """The store can not be used as it is; the text says what to do."""
+
+
+def photo_id(bucket: str, name: str) -> str:
+    """A photo's key: the same for the same object, and spread evenly.
+
+    Sequential keys would make hot spots in Firestore. 128 bits keep a collision
+    unlikely among 10^15 photos.
+    """
+    return hashlib.sha256(f"{bucket}\0{name}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class PhotoMeta:
+    """A row of `photos`, without what belongs to the user or to its day.
+
+    Attributes:
+        title: File name.
+        path: Address that the photo was read from.
+        date: YYYY-MM-DD, the local calendar date the camera showed.
+        taken_at: ISO 8601, with the offset where it is known.
+        time_source: Where `taken_at` comes from.
+        latitude, longitude: Signed degrees.
+        generation: Version of the object; orders the versions in a bucket.
+        width, height: Upright, in pixels.
+        bytes: Size of the encoded photo.
+        sha256: Of the encoded photo, hexadecimal.
+        damaged: A part could not be decoded; such a photo is never recommended.
+        subject: The tag that dominates; "" if none does, None if not analysed.
+        sharpness: Low means shaken; None where it can not be judged.
+        exposure: 0 to 1, 1 means well exposed.
+        descriptor: What the photo looks like, at most 512 bytes.
+        fingerprint: Of the weights, algorithms and precision behind the scores.
+    """
+
+    user_id: str
+    id: str
+    title: str
+    path: str
+    date: str
+    latitude: float | None
+    longitude: float | None
+    taken_at: str
+    time_source: Literal["exif", "file"]
+    generation: int
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    damaged: bool
+    subject: str | None
+    sharpness: float | None
+    exposure: float
+    descriptor: builtins.bytes
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class PhotoTags:
+    """A row of `tags`; None where no detector ran."""
+
+    person: bool | None = None
+    animal: bool | None = None
+    vehicle: bool | None = None
+    furniture: bool | None = None
+    book: bool | None = None
+    bag: bool | None = None
+    sports: bool | None = None
+    food: bool | None = None
+    device: bool | None = None
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """A row of `deletions`, without what its day decides.
+
+    Attributes:
+        shaken, dark, screenshot: The paper's reasons.
+        dark_probability, screenshot_probability: 0 to 1.
+        *_threshold: What the scores were compared with.
+        version: Of the thresholds and options that decided.
+    """
+
+    shaken: bool
+    dark: bool
+    screenshot: bool
+    sharpness_threshold: float
+    dark_probability: float
+    dark_threshold: float
+    screenshot_probability: float
+    screenshot_threshold: float
+    version: str
+
+
+@dataclass(frozen=True)
+class PhotoState:
+    """What is known of one photo, alive or removed, before it is looked at.
+
+    Attributes:
+        removed: A tombstone: the photo was there and is gone.
+        fingerprint, version: Of the analysis and of the verdicts.
+        pending_dates: Days that still have to be regrouped because of it.
+    """
+
+    generation: int
+    removed: bool
+    fingerprint: str | None
+    version: str | None
+    pending_dates: frozenset[str]
+
+
+@dataclass(frozen=True)
+class StoredScores:
+    """The scores of a photo that is judged again without being decoded."""
+
+    sharpness: float | None
+    dark_probability: float
+    screenshot_probability: float
+
+
+@dataclass(frozen=True)
+class DayOutcome:
+    """What a day decides about one of its photos.
+
+    Attributes:
+        delete: The recommendation.
+        similar: In a group, and not its keeper.
+        similar_group: Name of the group; None outside of groups.
+        similar_kind: "copy" for the same bytes, "shot" for another shot.
+        keeper: Id of the photo of the group that stays.
+        similarity: To the group's first photo, 0 to 1.
+    """
+
+    delete: bool = False
+    similar: bool = False
+    similar_group: str | None = None
+    similar_kind: str | None = None
+    keeper: str | None = None
+    similarity: float | None = None
+
+
+@dataclass(frozen=True)
+class DayPhoto:
+    """One photo of a user's day, with all that regrouping needs.
+
+    Attributes:
+        outcome: What was decided when the day was last grouped.
+    """
+
+    id: str
+    taken_at: str
+    latitude: float | None
+    longitude: float | None
+    generation: int
+    sha256: str
+    damaged: bool
+    pixels: int
+    subject: str | None
+    sharpness: float | None
+    exposure: float
+    descriptor: bytes
+    decision: Decision | None
+    shaken: bool
+    dark: bool
+    screenshot: bool
+    outcome: DayOutcome

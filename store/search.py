@@ -1,0 +1,122 @@
+"""Finding stored photos; each condition has its index in `schema.sql`."""
+
+import math
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+REASONS: Final = ("similar", "shaken", "dark", "screenshot")
+TAGS: Final = (
+    "person",
+    "animal",
+    "vehicle",
+    "furniture",
+    "book",
+    "bag",
+    "sports",
+    "food",
+    "device",
+)
+_KM_PER_DEGREE: Final = 111.195  # of a great circle, earth's mean radius 6371 km
+
+
+@dataclass(frozen=True)
+class PhotoQuery:
+    """All that is given has to hold.
+
+    Attributes:
+        first_date, last_date: YYYY-MM-DD, both included.
+        near: Latitude and longitude in degrees.
+        within_km: Distance from `near`.
+        reason: One of `REASONS`, or "any" for whatever is recommended.
+        tag: One of `TAGS`.
+    """
+
+    user_id: str
+    first_date: str | None = None
+    last_date: str | None = None
+    near: tuple[float, float] | None = None
+    within_km: float = 1.0
+    reason: str | None = None
+    tag: str | None = None
+
+
+def find_photos(db: sqlite3.Connection, query: PhotoQuery) -> Iterator[dict[str, Any]]:
+    """Photos in the order they were taken, one dict of columns each."""
+    where, values = _where(query)
+    rows = db.execute(
+        f"""SELECT photos.id, photos.title, path, date, taken_at, latitude, longitude,
+                   "delete", decision, similar, shaken, dark, screenshot,
+                   similar_group, similar_kind, keeper, similarity,
+                   deletions.sharpness, sharpness_threshold, dark_probability,
+                   dark_threshold, screenshot_probability, screenshot_threshold
+            FROM photos JOIN deletions USING (user_id, id)
+            JOIN tags USING (user_id, id)
+            WHERE {where} ORDER BY date, taken_at, photos.id""",
+        values,
+    )
+    for row in rows:
+        found = dict(row)
+        if query.near is None or (
+            _distance_km(query.near, (found["latitude"], found["longitude"]))
+            <= query.within_km
+        ):
+            yield found
+
+
+def _where(query: PhotoQuery) -> tuple[str, dict[str, Any]]:
+    conditions = ["photos.user_id = :user"]
+    values: dict[str, Any] = {"user": query.user_id}
+    if query.first_date is not None:
+        conditions.append("date >= :first")
+        values["first"] = query.first_date
+    if query.last_date is not None:
+        conditions.append("date <= :last")
+        values["last"] = query.last_date
+    if query.reason == "any":
+        conditions.append('"delete"')
+    elif query.reason is not None:
+        conditions.append(_column(query.reason, REASONS))
+    if query.tag is not None:
+        conditions.append(_column(query.tag, TAGS))
+    if query.near is not None:
+        conditions.append(_box(query.near, query.within_km, values))
+    return " AND ".join(conditions), values
+
+
+def _column(name: str, known: tuple[str, ...]) -> str:
+    if name not in known:
+        raise ValueError(f"{name!r} is none of {', '.join(known)}")
+    return name
+
+
+def _box(near: tuple[float, float], km: float, values: dict[str, Any]) -> str:
+    """The square around the circle, which the index can find."""
+    latitude, longitude = near
+    degrees = km / _KM_PER_DEGREE
+    values |= {"south": latitude - degrees, "north": latitude + degrees}
+    box = "latitude BETWEEN :south AND :north"
+    # A circle's widest parallel lies towards the pole; beyond it, all around.
+    shrink = math.cos(math.radians(min(90.0, abs(latitude) + degrees)))
+    wide = degrees / shrink if shrink > 0.001 else 180.0
+    if wide >= 180:
+        return box
+    west, east = longitude - wide, longitude + wide
+    values |= {"west": west, "east": east}
+    if west < -180 or east > 180:
+        values |= {"west": (west + 180) % 360 - 180, "east": (east + 180) % 360 - 180}
+        return f"{box} AND (longitude >= :west OR longitude <= :east)"
+    return f"{box} AND longitude BETWEEN :west AND :east"
+
+
+def _distance_km(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Great circle, by the haversine formula."""
+    (lat1, lon1), (lat2, lon2) = (
+        (math.radians(lat), math.radians(lon)) for lat, lon in (one, other)
+    )
+    a = (
+        math.sin((lat2 - lat1) / 2) ** 2
+        + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    )
+    return math.radians(1) ** -1 * _KM_PER_DEGREE * 2 * math.asin(min(1.0, a**0.5))

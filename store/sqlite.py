@@ -1,0 +1,447 @@
+"""The four tables in SQLite, safe under several writers and processes."""
+
+import dataclasses
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from store.records import (
+    DayOutcome,
+    DayPhoto,
+    Decision,
+    PhotoMeta,
+    PhotoState,
+    PhotoTags,
+    StoredScores,
+    Verdicts,
+)
+from store.search import PhotoQuery, find_photos
+from store.sqlite_file import open_database, transaction
+
+# Pub/Sub keeps a message for at most 31 days, so no later event can arrive.
+_TOMBSTONE_LIFE: Final = timedelta(days=40)
+_NOT_GROUPED: Final = DayOutcome()
+_PAGE: Final = 1000
+
+# Told which index, because "ORDER BY id" lures the planner into walking all of the
+# user's photos in the order of the primary key.
+_DAY: Final = """
+    SELECT id, taken_at, latitude, longitude, generation, sha256, damaged,
+           width * height AS pixels, subject, photos.sharpness AS sharpness,
+           exposure, descriptor, decision, shaken, dark, screenshot, "delete",
+           similar, similar_group, similar_kind, keeper, similarity
+    FROM photos INDEXED BY photos_by_date JOIN deletions USING (user_id, id)
+    WHERE user_id = ? AND date = ? ORDER BY id"""
+
+# Nearly every photo waits for one day, so that one is looked up whole; the few
+# that moved between days wait for several and have an index of their own.
+_WITHOUT_DATE: Final = """
+    UPDATE {table} SET pending_dates = (
+        SELECT json_group_array(value) FROM json_each(pending_dates)
+        WHERE value <> :date
+    )
+    WHERE user_id = :user AND {table}.id IN (
+        SELECT {table}.id FROM {table}
+        WHERE user_id = :user AND pending_dates <> '[]'
+          AND pending_dates = json_array(:date)
+        UNION ALL
+        SELECT {table}.id FROM {table}, json_each(pending_dates)
+        WHERE user_id = :user AND instr(pending_dates, ',') AND value = :date
+    )"""
+
+
+class _Known(NamedTuple):
+    """A photo that is there, or the tombstone of one that was."""
+
+    generation: int
+    removed: bool
+    date: str | None
+    pending: frozenset[str]
+
+    @property
+    def days(self) -> frozenset[str]:
+        return self.pending | {self.date} if self.date else self.pending
+
+
+class SqliteStore:
+    """One connection to one file; one thread uses it at a time.
+
+    The tables are described in `schema.sql`, the rows in `records.py`.
+    """
+
+    def __init__(self, path: Path, *, must_exist: bool = False) -> None:
+        """Open the file; see `open_database`."""
+        self._db = open_database(path, must_exist=must_exist)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def state(self, user_id: str, photo_id: str) -> PhotoState | None:
+        """What is known of a photo; None if it was never there."""
+        row = self._db.execute(
+            """SELECT generation, 0 AS removed, fingerprint, version, pending_dates
+               FROM photos JOIN deletions USING (user_id, id)
+               WHERE user_id = :user AND id = :id
+               UNION ALL
+               SELECT generation, 1, NULL, NULL, pending_dates
+               FROM tombstones WHERE user_id = :user AND id = :id""",
+            {"user": user_id, "id": photo_id},
+        ).fetchone()
+        if row is None:
+            return None
+        return PhotoState(
+            generation=row["generation"],
+            removed=bool(row["removed"]),
+            fingerprint=row["fingerprint"],
+            version=row["version"],
+            pending_dates=_from_json(row["pending_dates"]),
+        )
+
+    def write(
+        self,
+        meta: PhotoMeta,
+        tags: PhotoTags,
+        verdicts: Verdicts,
+        *,
+        replaces: int | None = None,
+    ) -> frozenset[str]:
+        """Write an analysed photo, unless a newer version of it is known.
+
+        The three rows change together, the user's decision stays, and nothing
+        is recommended until the day has been regrouped.
+
+        Args:
+            meta: The row of `photos`.
+            tags: The row of `tags`.
+            verdicts: The row of `deletions`.
+            replaces: A generation that this one follows although it may be the
+                higher number: a file may be replaced by an older one.
+
+        Returns:
+            The photo's days that wait to be regrouped.
+        """
+        key = {"user_id": meta.user_id, "id": meta.id}
+        named = key | {"title": meta.title}
+        with transaction(self._db):
+            known = self._known(meta.user_id, meta.id)
+            if known is not None and known.generation != replaces:
+                # A removed generation stays removed.
+                oldest = known.generation + 1 if known.removed else known.generation
+                if meta.generation < oldest:
+                    return known.pending
+            pending = {meta.date} if known is None else {meta.date} | known.days
+            self._db.execute(
+                "INSERT INTO users (id) VALUES (?) ON CONFLICT DO NOTHING",
+                (meta.user_id,),
+            )
+            self._db.execute(
+                "DELETE FROM tombstones WHERE user_id = :user_id AND id = :id", key
+            )
+            photo = dataclasses.asdict(meta)
+            photo["delete"] = False
+            photo["pending_dates"] = _to_json(pending)
+            photo["analysed_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+            self._upsert("photos", photo)
+            self._upsert(
+                "tags", dataclasses.asdict(tags) | named | {"subject": meta.subject}
+            )
+            outcome = dataclasses.asdict(_NOT_GROUPED)
+            del outcome["delete"]
+            self._upsert(
+                "deletions",
+                dataclasses.asdict(verdicts)
+                | named
+                | outcome
+                | {"sharpness": meta.sharpness},
+            )
+        return frozenset(pending)
+
+    def remove(
+        self,
+        user_id: str,
+        photo_id: str,
+        generation: int,
+        *,
+        replaces: int | None = None,
+    ) -> frozenset[str]:
+        """Remove a photo that is gone, unless a newer version of it is known.
+
+        Args:
+            user_id: Its owner.
+            photo_id: Its id.
+            generation: The newest version that is known to be gone.
+            replaces: As for `write`.
+
+        Returns:
+            The photo's days that wait to be regrouped.
+        """
+        key = {"user_id": user_id, "id": photo_id}
+        expires_at = datetime.now(UTC) + _TOMBSTONE_LIFE
+        with transaction(self._db):
+            known = self._known(user_id, photo_id)
+            if known is not None:
+                newer = known.generation > generation and known.generation != replaces
+                if newer or (known.removed and known.generation == generation):
+                    return known.pending
+            pending = known.days if known is not None else frozenset()
+            self._db.execute(
+                "DELETE FROM photos WHERE user_id = :user_id AND id = :id", key
+            )
+            self._upsert(
+                "tombstones",
+                key
+                | {
+                    "generation": generation,
+                    "pending_dates": _to_json(pending),
+                    "expires_at": expires_at.isoformat(timespec="seconds"),
+                },
+            )
+        return pending
+
+    def rejudge(
+        self,
+        user_id: str,
+        photo_id: str,
+        generation: int,
+        judge: Callable[[StoredScores], Verdicts],
+    ) -> frozenset[str]:
+        """Judge the stored scores of a photo again, without its pixels.
+
+        Args:
+            user_id: Its owner.
+            photo_id: Its id.
+            generation: The version that was scored; another is left alone.
+            judge: Scores to verdicts.
+
+        Returns:
+            The photo's days that wait to be regrouped.
+        """
+        key = {"user_id": user_id, "id": photo_id}
+        with transaction(self._db):
+            known = self._known(user_id, photo_id)
+            if known is None:
+                return frozenset()
+            if known.removed or known.generation != generation:
+                return known.pending
+            scores = self._db.execute(
+                """SELECT sharpness, dark_probability, screenshot_probability
+                   FROM deletions WHERE user_id = :user_id AND id = :id""",
+                key,
+            ).fetchone()
+            verdicts = dataclasses.asdict(judge(StoredScores(*scores)))
+            changes = ", ".join(f"{name} = :{name}" for name in verdicts)
+            self._db.execute(
+                f"UPDATE deletions SET {changes} WHERE user_id = :user_id AND id = :id",
+                verdicts | key,
+            )
+            self._set_pending(user_id, photo_id, known.days)
+        return known.days
+
+    def decide(self, user_id: str, photo_id: str, decision: Decision | None) -> None:
+        """Write what the user wants; their day waits to be regrouped.
+
+        Raises:
+            KeyError: There is no such photo.
+        """
+        with transaction(self._db):
+            known = self._known(user_id, photo_id)
+            if known is None or known.removed:
+                raise KeyError(photo_id)
+            self._db.execute(
+                "UPDATE photos SET decision = ? WHERE user_id = ? AND id = ?",
+                (decision, user_id, photo_id),
+            )
+            self._set_pending(user_id, photo_id, known.days)
+
+    def day(self, user_id: str, date: str) -> list[DayPhoto]:
+        """A user's photos of one day, ordered by id."""
+        return [_day_photo(row) for row in self._db.execute(_DAY, (user_id, date))]
+
+    def settle(
+        self,
+        user_id: str,
+        date: str,
+        group: Callable[[Sequence[DayPhoto]], Mapping[str, DayOutcome]],
+    ) -> int:
+        """Regroup a user's day and take it off the pending ones.
+
+        The grouping runs outside the transaction, which then commits only if
+        the day is still as it was read; else it starts over.
+
+        Args:
+            user_id: The owner of the day.
+            date: YYYY-MM-DD.
+            group: The day's photos to the outcome of each that has one; a pure
+                function.
+
+        Returns:
+            How many photos changed.
+        """
+        while True:
+            photos = self.day(user_id, date)
+            outcomes = group(photos)
+            with transaction(self._db):
+                if self.day(user_id, date) != photos:
+                    continue
+                changed = [
+                    (photo.id, outcomes.get(photo.id, _NOT_GROUPED))
+                    for photo in photos
+                    if outcomes.get(photo.id, _NOT_GROUPED) != photo.outcome
+                ]
+                for photo_id, outcome in changed:
+                    self._write_outcome(user_id, photo_id, outcome)
+                for table in ("photos", "tombstones"):
+                    self._db.execute(
+                        _WITHOUT_DATE.format(table=table),
+                        {"user": user_id, "date": date},
+                    )
+            return len(changed)
+
+    def pending_days(self, user_id: str | None = None) -> list[tuple[str, str]]:
+        """(user, date) of the days that wait to be regrouped, of one user or all."""
+        of_user = "AND user_id = :user" if user_id is not None else ""
+        rows = self._db.execute(
+            " UNION ".join(
+                f"""SELECT user_id, value FROM {table}, json_each(pending_dates)
+                    WHERE pending_dates <> '[]' {of_user}"""
+                for table in ("photos", "tombstones")
+            ),
+            {"user": user_id} if user_id is not None else {},
+        )
+        return [(user, date) for user, date in rows]
+
+    def photos_under(self, user_id: str, prefix: str) -> Iterator[tuple[str, int]]:
+        """(path, generation) of a user's photos whose path starts so, by path."""
+        after = prefix
+        while True:
+            page = self._db.execute(
+                """SELECT path, generation FROM photos
+                   WHERE user_id = ? AND path > ? AND path < ?
+                   ORDER BY path LIMIT ?""",
+                (user_id, after, prefix + "\U0010ffff", _PAGE),
+            ).fetchall()
+            yield from (tuple(row) for row in page)
+            if len(page) < _PAGE:
+                return
+            after = page[-1]["path"]
+
+    def find_path(self, user_id: str, path: str) -> tuple[str, str] | None:
+        """(id, date) of the photo that was read from an address."""
+        row = self._db.execute(
+            "SELECT id, date FROM photos WHERE user_id = ? AND path = ?",
+            (user_id, path),
+        ).fetchone()
+        return (row["id"], row["date"]) if row is not None else None
+
+    def search(self, query: PhotoQuery) -> Iterator[dict[str, Any]]:
+        """See `find_photos`."""
+        return find_photos(self._db, query)
+
+    def forget_expired(self) -> None:
+        """Drop the tombstones that no event can need any more."""
+        with transaction(self._db):
+            self._db.execute(
+                "DELETE FROM tombstones WHERE expires_at < ? AND pending_dates = '[]'",
+                (datetime.now(UTC).isoformat(timespec="seconds"),),
+            )
+
+    def counts(self, user_id: str) -> dict[str, int]:
+        """How many photos a user has, and how many of each verdict."""
+        row = self._db.execute(
+            """SELECT count(*) AS photos,
+                      coalesce(sum("delete"), 0) AS recommended,
+                      coalesce(sum(CASE WHEN "delete" THEN bytes END), 0)
+                          AS recommended_bytes,
+                      coalesce(sum(shaken), 0) AS shaken,
+                      coalesce(sum(dark), 0) AS dark,
+                      coalesce(sum(screenshot), 0) AS screenshot,
+                      coalesce(sum(similar), 0) AS similar,
+                      count(DISTINCT similar_group) AS groups
+               FROM photos JOIN deletions USING (user_id, id) WHERE user_id = ?""",
+            (user_id,),
+        ).fetchone()
+        return dict(row)
+
+    def _known(self, user_id: str, photo_id: str) -> _Known | None:
+        row = self._db.execute(
+            """SELECT generation, 0 AS removed, date, pending_dates
+               FROM photos WHERE user_id = :user AND id = :id
+               UNION ALL
+               SELECT generation, 1, NULL, pending_dates
+               FROM tombstones WHERE user_id = :user AND id = :id""",
+            {"user": user_id, "id": photo_id},
+        ).fetchone()
+        if row is None:
+            return None
+        generation, removed, date, pending = row
+        return _Known(generation, bool(removed), date, _from_json(pending))
+
+    def _set_pending(self, user_id: str, photo_id: str, dates: Iterable[str]) -> None:
+        self._db.execute(
+            "UPDATE photos SET pending_dates = ? WHERE user_id = ? AND id = ?",
+            (_to_json(dates), user_id, photo_id),
+        )
+
+    def _write_outcome(self, user_id: str, photo_id: str, outcome: DayOutcome) -> None:
+        row = dataclasses.asdict(outcome) | {"user": user_id, "id": photo_id}
+        self._db.execute(
+            'UPDATE photos SET "delete" = :delete WHERE user_id = :user AND id = :id',
+            row,
+        )
+        self._db.execute(
+            """UPDATE deletions SET similar = :similar, keeper = :keeper,
+                   similar_group = :similar_group, similar_kind = :similar_kind,
+                   similarity = :similarity
+               WHERE user_id = :user AND id = :id""",
+            row,
+        )
+
+    def _upsert(self, table: str, row: Mapping[str, Any]) -> None:
+        columns = ", ".join(f'"{name}"' for name in row)
+        values = ", ".join(f":{name}" for name in row)
+        changes = ", ".join(f'"{name}" = excluded."{name}"' for name in row)
+        self._db.execute(
+            f"INSERT INTO {table} ({columns}) VALUES ({values}) "
+            f"ON CONFLICT (user_id, id) DO UPDATE SET {changes}",
+            row,
+        )
+
+
+def _day_photo(row: sqlite3.Row) -> DayPhoto:
+    return DayPhoto(
+        id=row["id"],
+        taken_at=row["taken_at"],
+        latitude=row["latitude"],
+        longitude=row["longitude"],
+        generation=row["generation"],
+        sha256=row["sha256"],
+        damaged=bool(row["damaged"]),
+        pixels=row["pixels"],
+        subject=row["subject"],
+        sharpness=row["sharpness"],
+        exposure=row["exposure"],
+        descriptor=row["descriptor"],
+        decision=row["decision"],
+        shaken=bool(row["shaken"]),
+        dark=bool(row["dark"]),
+        screenshot=bool(row["screenshot"]),
+        outcome=DayOutcome(
+            delete=bool(row["delete"]),
+            similar=bool(row["similar"]),
+            similar_group=row["similar_group"],
+            similar_kind=row["similar_kind"],
+            keeper=row["keeper"],
+            similarity=row["similarity"],
+        ),
+    )
+
+
+def _to_json(dates: Iterable[str]) -> str:
+    return json.dumps(sorted(dates), separators=(",", ":"))
+
+
+def _from_json(dates: str) -> frozenset[str]:
+    return frozenset(json.loads(dates))

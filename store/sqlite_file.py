@@ -1,0 +1,108 @@
+"""The SQLite file itself: opening it, its tables, its transactions."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from store.records import StoreError
+
+_APPLICATION_ID: Final = 0x5049434C  # "PICL", in the header of every file of ours
+_SCHEMA_VERSION: Final = 1
+# Long enough for another process to regroup its largest day.
+_BUSY_TIMEOUT_S: Final = 120.0
+
+
+def open_database(path: Path, *, must_exist: bool = False) -> sqlite3.Connection:
+    """Open the file, and make it and its tables where there are none.
+
+    Args:
+        path: The database file.
+        must_exist: Fail rather than make a new file.
+
+    Raises:
+        StoreError: It can not be opened or written, or is not ours.
+    """
+    if must_exist and not path.exists():
+        raise StoreError(f"no database at {path}; `piccl backfill` makes one")
+    if not path.parent.is_dir():
+        raise StoreError(f"can not make {path}: its folder does not exist")
+    try:
+        db = sqlite3.connect(
+            path.absolute(),  # ":memory:" too is a file, not a store soon forgotten
+            timeout=_BUSY_TIMEOUT_S,
+            isolation_level=None,  # transactions begin where we say so
+            check_same_thread=False,
+        )
+    except sqlite3.Error as err:
+        raise StoreError(f"can not open the database {path}: {err}") from err
+    try:
+        _prepare(db, path)
+    except sqlite3.Error as err:
+        db.close()
+        raise StoreError(f"can not use {path} as a database: {err}") from err
+    except StoreError:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Write all of it or nothing, after whoever writes now."""
+    # IMMEDIATE: a deferred transaction that turns into a writer fails at once
+    # when another wrote in between, whatever the busy timeout.
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # A full disk may have rolled it back already.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.row_factory = sqlite3.Row
+    # A killed process loses nothing; a power cut may lose the last commits,
+    # which the next run makes again.
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA foreign_keys = ON")
+    # Before anything is changed in what may be somebody else's file.
+    if _check_owner(db, path):
+        return
+    # Readers and the writer do not wait for each other.
+    db.execute("PRAGMA journal_mode = WAL")
+    with transaction(db):
+        # Again, now under the lock: another process may have just made it.
+        if _check_owner(db, path):
+            return
+        schema = resources.files("store").joinpath("schema.sql").read_text("utf-8")
+        for statement in schema.split(";\n"):
+            db.execute(statement)
+        db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def _check_owner(db: sqlite3.Connection, path: Path) -> bool:
+    """Whether our tables are there.
+
+    Raises:
+        StoreError: The file belongs to another program or version.
+    """
+    if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return False
+    if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
+        raise StoreError(
+            f"{path} is a database of another program; name another with --store"
+        )
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version != _SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has tables of version {version}, this piccl uses "
+            f"{_SCHEMA_VERSION}; name another database with --store"
+        )
+    return True
