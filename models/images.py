@@ -1,0 +1,279 @@
+"""Encoded photos to small upright RGB arrays.
+
+A photo is decoded once, shrunk and dropped: whatever a detector looks at is
+derived from one working image of at most `WORKING_SIDE_PX`.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL.ExifTags import Base
+
+from models.exif import Capture, read_capture
+from models.pixel_budget import PixelBudget
+
+pillow_heif.register_heif_opener()
+
+# Our own limit, which is an error and no warning, replaces Pillow's.
+Image.MAX_IMAGE_PIXELS = None
+# What Pillow warns of on broken files ends in the photo's record.
+warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+
+WORKING_SIDE_PX: Final = 512
+DEFAULT_MAX_PIXELS: Final = 200_000_000
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF", "GIF", "TIFF", "BMP")
+
+# A reduced JPEG decode averages blocks of pixels. Leaving at least a factor of
+# two to the exact averaging keeps the result close to that of a full decode.
+_REDUCED_DECODE_SIDE_PX: Final = 2 * WORKING_SIDE_PX
+# EXIF orientation to the turn that sets the photo upright (CIPA DC-008, 4.6.4).
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SWAPS_SIDES: Final = (
+    Image.Transpose.TRANSPOSE,
+    Image.Transpose.ROTATE_270,
+    Image.Transpose.TRANSVERSE,
+    Image.Transpose.ROTATE_90,
+)
+# Four bytes a pixel in the decoder, and as much again while it converts: below
+# 1 GB at once, and a photo at the default limit is decoded alone.
+_BUDGET: Final = PixelBudget(100_000_000)
+
+# What Pillow's plugins raise on broken data; the list is from fuzzed files.
+_DECODER_ERRORS: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+)
+
+
+class BadPhotoError(ValueError):
+    """The bytes are not a photo that can be analysed; the text says why."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a photo says of itself before a pixel is decoded.
+
+    Attributes:
+        format: One of `FORMATS`.
+        width, height: Stored size in pixels, before orientation.
+    """
+
+    format: str
+    width: int
+    height: int
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
+
+@dataclass(frozen=True)
+class DecodedPhoto:
+    """A photo after its only decode.
+
+    Attributes:
+        rgb: uint8, (H, W, 3), RGB, upright, the longer side at most
+            `WORKING_SIDE_PX`; smaller photos are not enlarged.
+        full_gray: uint8, (height, width), at full size, in stored orientation;
+            only if it was asked for.
+        width, height: Size of the upright photo at full size, in pixels.
+        format: One of `FORMATS`.
+        capture: Time, place and camera from the EXIF.
+        damaged: The data is broken or ends early and the decoder filled in the
+            rest, as a viewer does.
+    """
+
+    rgb: NDArray[np.uint8]
+    full_gray: NDArray[np.uint8] | None
+    width: int
+    height: int
+    format: str
+    capture: Capture
+    damaged: bool
+
+
+def check_format(beginning: bytes) -> None:
+    """Refuse what is no photo from its first bytes, before the rest is read.
+
+    Args:
+        beginning: At least the first 64 bytes, or the whole of a shorter file.
+
+    Raises:
+        BadPhotoError: Empty, or not one of `FORMATS`.
+    """
+    if not beginning:
+        raise BadPhotoError("empty file")
+    Image.init()
+    if not any(Image.OPEN[name][1](beginning) for name in FORMATS):  # type: ignore[misc]
+        raise BadPhotoError("not a photo")
+
+
+def read_header(data: bytes) -> Header:
+    """Identify a photo by its content, whatever its name says.
+
+    Args:
+        data: The encoded photo, or at least its beginning.
+
+    Raises:
+        BadPhotoError: Empty, or not one of `FORMATS`.
+    """
+    with _opened(data) as image:
+        # MPO is a JPEG with further pictures behind the first, which it shows.
+        kind = "JPEG" if image.format == "MPO" else str(image.format)
+        return Header(kind, *image.size)
+
+
+def decode(
+    data: bytes,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    with_full_gray: bool = False,
+) -> DecodedPhoto:
+    """Decode a photo once and keep what the detectors need of it.
+
+    Args:
+        data: The encoded photo: JPEG, PNG, WebP, HEIC, BMP, GIF or TIFF (their
+            first frame), in any colour mode and depth.
+        max_pixels: Larger photos are refused before they are decoded.
+        with_full_gray: Also keep the grey photo at full size, as the paper's
+            test for shaken photos wants it (Fig. 3).
+
+    Raises:
+        BadPhotoError: Not a photo, too large, or nothing of it can be decoded.
+    """
+    # Held for the header too: one that is read leniently may be another one.
+    with _BUDGET.take(1):
+        header = read_header(data)
+    if header.pixels > max_pixels:
+        raise BadPhotoError(
+            f"too large: {header.width} x {header.height} is "
+            f"{header.pixels / 1e6:,.0f} MP, the limit is {max_pixels / 1e6:,.0f} MP"
+        )
+    try:
+        with _BUDGET.take(header.pixels):
+            return _decode(data, header, with_full_gray, damaged=False)
+    except _DECODER_ERRORS:
+        pass
+    # Pillow's leniency is a switch for the whole process: nobody else decodes
+    # while the whole budget is taken, so nobody else is lenient by chance.
+    with _BUDGET.take(_BUDGET.capacity):
+        ImageFile.LOAD_TRUNCATED_IMAGES = True
+        try:
+            return _decode(data, header, with_full_gray, damaged=True)
+        except BadPhotoError:
+            raise
+        except _DECODER_ERRORS as err:
+            raise BadPhotoError(f"damaged: {_one_line(err)}") from err
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+@contextmanager
+def _opened(data: bytes) -> Iterator[Image.Image]:
+    if not data:
+        raise BadPhotoError("empty file")
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as err:
+        raise BadPhotoError("not a photo, or its header is damaged") from err
+    except _DECODER_ERRORS as err:
+        raise BadPhotoError(f"damaged header: {_one_line(err)}") from err
+    with image:
+        yield image
+
+
+def _decode(
+    data: bytes, header: Header, with_full_gray: bool, *, damaged: bool
+) -> DecodedPhoto:
+    with _opened(data) as image:
+        longest = max(header.width, header.height)
+        if not with_full_gray:
+            # Only JPEG can; Pillow picks the smallest size that still covers.
+            factor = _REDUCED_DECODE_SIDE_PX / longest
+            width = max(1, int(header.width * factor))
+            image.draft(None, (width, max(1, int(header.height * factor))))
+        image.load()
+        # After loading: TIFFs are set upright by it and lose the tag, and a PNG
+        # would be loaded for its EXIF, its errors taken for errors of the EXIF.
+        orientation, capture = _read_exif(image)
+        turn = _UPRIGHT.get(orientation)
+        # Palettes and bitmaps can not be averaged.
+        if image.mode in ("P", "PA"):
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        elif image.mode == "1":
+            image = image.convert("L")
+        full_gray = None
+        if with_full_gray:
+            full_gray = cv2.cvtColor(_to_rgb(image), cv2.COLOR_RGB2GRAY)
+        scale = min(1.0, WORKING_SIDE_PX / longest)
+        small = image.resize(
+            (max(1, round(header.width * scale)), max(1, round(header.height * scale))),
+            Image.Resampling.BOX,
+        )
+        # Turned after shrinking: a turn at full size would copy the full frame.
+        rgb = _to_rgb(small.transpose(turn) if turn is not None else small)
+    if damaged and rgb.min() == rgb.max():
+        raise BadPhotoError("damaged: nothing of it can be decoded")
+    width, height = header.width, header.height
+    if turn in _SWAPS_SIDES:
+        width, height = height, width
+    return DecodedPhoto(
+        rgb=rgb,
+        full_gray=np.asarray(full_gray, np.uint8) if with_full_gray else None,
+        width=width,
+        height=height,
+        format=header.format,
+        capture=capture,
+        damaged=damaged,
+    )
+
+
+def _read_exif(image: Image.Image) -> tuple[int, Capture]:
+    try:
+        exif = image.getexif()
+        return exif.get(Base.Orientation, 1), read_capture(exif)
+    except _DECODER_ERRORS:
+        # A photo with a broken EXIF is still a photo.
+        return 1, Capture()
+
+
+def _one_line(err: Exception) -> str:
+    return " ".join(str(err).split())
+
+
+def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    """Any colour mode but a palette to uint8, (H, W, 3), RGB."""
+    if image.mode.startswith("I") or image.mode == "F":
+        levels = np.asarray(image, np.float32)
+        # 16 bits come as I;16 or I, and measured light as F from 0 to 1.
+        white = 1.0 if image.mode == "F" and levels.max() <= 1 else 65535.0
+        gray = np.clip(levels * (255 / white), 0, 255).round().astype(np.uint8)
+        return np.repeat(gray[:, :, np.newaxis], 3, axis=2)
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return np.ascontiguousarray(image.convert("RGB"), dtype=np.uint8)
