@@ -1,0 +1,144 @@
+"""A user's day, regrouped: similar shots, and which one of each group to keep."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+import apache_beam as beam
+
+from models.similarity import Shot, SimilarOptions, group_similar, recommend_deletion
+from store.records import DayOutcome, DayPhoto
+from store.urls import open_store
+from transforms.counters import count
+from transforms.elements import Day
+
+
+class GroupSimilar(beam.PTransform):
+    """Day, as often as it likes -> Day, each once and settled in the store.
+
+    A day is read from the store, not from the elements, so the result does not
+    depend on what arrived with it, in which order or how often.
+
+    Args:
+        store_url: Where the photos are.
+        options: What similar means.
+    """
+
+    def __init__(self, store_url: str, options: SimilarOptions) -> None:
+        super().__init__()
+        self._do_fn = _SettleDayDoFn(store_url, options)
+
+    def expand(self, days: beam.PCollection[Day]) -> beam.PCollection[Day]:
+        return (
+            days
+            | "KeyByUserAndDate"
+            >> beam.Map(lambda day: (day, None)).with_output_types(
+                tuple[tuple[str, str], None]
+            )
+            | "GroupByUserAndDate" >> beam.GroupByKey()
+            | "Days" >> beam.Keys()
+            | "Settle" >> beam.ParDo(self._do_fn).with_output_types(Day)
+        )
+
+
+class ReadPendingDays(beam.PTransform):
+    """The start of a pipeline -> Day, each that an earlier job left unsettled.
+
+    Args:
+        store_url: Where the photos are.
+        user_id: Whose days; None for everybody's.
+    """
+
+    def __init__(self, store_url: str, user_id: str | None) -> None:
+        super().__init__()
+        self._store_url = store_url
+        self._user_id = user_id
+
+    def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[Day]:
+        return (
+            begin
+            | "Once" >> beam.Create([None], reshuffle=False)
+            | "Read"
+            >> beam.ParDo(
+                _ReadPendingDaysDoFn(self._store_url, self._user_id)
+            ).with_output_types(Day)
+        )
+
+
+class _ReadPendingDaysDoFn(beam.DoFn):
+    def __init__(self, store_url: str, user_id: str | None) -> None:
+        self._store_url = store_url
+        self._user_id = user_id
+
+    def process(self, _: None) -> Iterator[Day]:
+        store = open_store(self._store_url)
+        try:
+            yield from store.pending_days(self._user_id)
+        finally:
+            store.close()
+
+
+class _SettleDayDoFn(beam.DoFn):
+    def __init__(self, store_url: str, options: SimilarOptions) -> None:
+        self._store_url = store_url
+        self._options = options
+
+    def setup(self) -> None:
+        self._store = open_store(self._store_url)
+
+    def teardown(self) -> None:
+        self._store.close()
+
+    def process(self, day: Day) -> Iterator[Day]:
+        user_id, date = day
+        changed = self._store.settle(user_id, date, self._outcomes)
+        count("days_grouped")
+        count("photos_regrouped", changed)
+        yield user_id, date
+
+    def _outcomes(self, photos: Sequence[DayPhoto]) -> Mapping[str, DayOutcome]:
+        return day_outcomes(photos, self._options)
+
+
+def day_outcomes(
+    photos: Sequence[DayPhoto], options: SimilarOptions
+) -> dict[str, DayOutcome]:
+    """What a day decides about each of its photos; pure."""
+    shots = [to_shot(photo) for photo in photos]
+    members = group_similar(shots, options)
+    outcomes = {}
+    for shot in shots:
+        member = members.get(shot.id)
+        delete = recommend_deletion(shot, member)
+        if member is None:
+            outcomes[shot.id] = DayOutcome(delete=delete)
+        else:
+            outcomes[shot.id] = DayOutcome(
+                delete=delete,
+                similar=member.keeper != shot.id,
+                similar_group=member.group,
+                similar_kind=member.kind,
+                keeper=member.keeper,
+                similarity=member.similarity,
+            )
+    return outcomes
+
+
+def to_shot(photo: DayPhoto) -> Shot:
+    """What the pure grouping needs of a stored photo."""
+    return Shot(
+        id=photo.id,
+        taken_at=datetime.fromisoformat(photo.taken_at),
+        latitude=photo.latitude,
+        longitude=photo.longitude,
+        subject=photo.subject,
+        sha256=photo.sha256,
+        descriptor=photo.descriptor,
+        sharpness=photo.sharpness,
+        exposure=photo.exposure,
+        shaken=photo.shaken,
+        dark=photo.dark,
+        screenshot=photo.screenshot,
+        damaged=photo.damaged,
+        pixels=photo.pixels,
+        decision=photo.decision,
+    )

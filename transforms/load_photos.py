@@ -1,0 +1,93 @@
+"""The only step that reads and decodes photos."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final, Literal, TypeAlias
+
+import apache_beam as beam
+from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
+
+from models.images import BadPhotoError, check_format, decode
+from transforms.buckets import ObjectGoneError, read_photo
+from transforms.counters import count
+from transforms.dead_letters import DEAD, DeadOutput, dead_letter
+from transforms.elements import DeadLetter, Photo, UploadEvent
+
+GONE: Final = "gone"
+_GoneOutput: TypeAlias = TaggedOutput[Literal["gone"], UploadEvent]
+
+# Photos are smaller; what is larger would have to be held in memory to see it.
+_MAX_BYTES: Final = 512 * 1024 * 1024
+
+
+class LoadPhotos(beam.PTransform):
+    """UploadEvent -> `photos`: Photo; `gone`: UploadEvent; `dead`: DeadLetter.
+
+    `gone` are older versions of photos whose present version is no photo.
+
+    Args:
+        max_pixels: Larger photos become dead letters before they are decoded.
+        with_full_gray: Keep the grey photo at full size for `ScoreBlur`.
+    """
+
+    def __init__(self, max_pixels: int, *, with_full_gray: bool = False) -> None:
+        super().__init__()
+        self._do_fn = _LoadPhotoDoFn(max_pixels, with_full_gray)
+
+    def expand(self, events: beam.PCollection[UploadEvent]) -> DoOutputsTuple:
+        return events | "Load" >> beam.ParDo(self._do_fn).with_outputs(
+            GONE, DEAD, main="photos"
+        )
+
+
+class _LoadPhotoDoFn(beam.DoFn):
+    def __init__(self, max_pixels: int, with_full_gray: bool) -> None:
+        self._max_pixels = max_pixels
+        self._with_full_gray = with_full_gray
+
+    def process(self, event: UploadEvent) -> Iterator[Photo | _GoneOutput | DeadOutput]:
+        try:
+            yield self._load(event)
+        except ObjectGoneError:
+            count("photos_gone")
+        except BadPhotoError as err:
+            reason, _, _ = str(err).partition(":")
+            yield _letter(event, reason, str(err))
+            if event.known_generation is not None:
+                # The version that was analysed has been overwritten.
+                older = replace(event, generation=event.generation - 1, removed=True)
+                yield TaggedOutput(GONE, older)
+        except OSError as err:
+            yield _letter(event, "can not be read", err.strerror or str(err))
+
+    def _load(self, event: UploadEvent) -> Photo:
+        if event.size_bytes > _MAX_BYTES:
+            raise BadPhotoError(
+                f"too large: {event.size_bytes / 2**20:,.0f} MiB, "
+                f"the limit is {_MAX_BYTES / 2**20:,.0f} MiB"
+            )
+        data, event = read_photo(event, check_format)
+        decoded = decode(
+            data, max_pixels=self._max_pixels, with_full_gray=self._with_full_gray
+        )
+        count("photos_decoded")
+        return Photo(
+            event=event,
+            decoded=decoded,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size_bytes=len(data),
+        )
+
+
+def _letter(event: UploadEvent, reason: str, detail: str) -> DeadOutput:
+    return dead_letter(
+        DeadLetter(
+            step="LoadPhotos",
+            reason=reason,
+            detail=detail,
+            user_id=event.user_id,
+            path=event.path,
+            generation=event.generation,
+        )
+    )

@@ -1,0 +1,119 @@
+"""What the store already knows decides what has to be looked at."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final, Literal, TypeAlias
+
+import apache_beam as beam
+from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
+
+from store.records import PhotoState
+from store.urls import open_store
+from transforms.counters import count
+from transforms.elements import LOCAL_BUCKET, Day, UploadEvent
+from transforms.verdicts import Thresholds
+
+REMOVED: Final = "removed"
+DAYS: Final = "days"
+_RemovedOutput: TypeAlias = TaggedOutput[Literal["removed"], UploadEvent]
+_DaysOutput: TypeAlias = TaggedOutput[Literal["days"], Day]
+
+# What to do with photos that are analysed already.
+REANALYSE_NOTHING: Final = "nothing"
+REANALYSE_OUTDATED: Final = "outdated"
+REANALYSE_ALL: Final = "all"
+
+
+class SkipAnalysed(beam.PTransform):
+    """UploadEvent -> `uploads` to analyse, `removed` ones, pending `days`.
+
+    A photo that is analysed is skipped from the listing alone. Where only the
+    thresholds changed, its stored scores are judged again without decoding it.
+
+    Args:
+        store_url: Where the results are.
+        fingerprint: Of the analysis that this job would make.
+        thresholds: What this job judges by.
+        reanalyse: "nothing" that is analysed, what is "outdated" (has another
+            fingerprint), or "all".
+    """
+
+    def __init__(
+        self, store_url: str, fingerprint: str, thresholds: Thresholds, reanalyse: str
+    ) -> None:
+        super().__init__()
+        self._do_fn = _SkipAnalysedDoFn(store_url, fingerprint, thresholds, reanalyse)
+
+    def expand(self, events: beam.PCollection[UploadEvent]) -> DoOutputsTuple:
+        return events | "LookUp" >> beam.ParDo(self._do_fn).with_outputs(
+            REMOVED, DAYS, main="uploads"
+        )
+
+
+class _SkipAnalysedDoFn(beam.DoFn):
+    def __init__(
+        self, store_url: str, fingerprint: str, thresholds: Thresholds, reanalyse: str
+    ) -> None:
+        self._store_url = store_url
+        self._fingerprint = fingerprint
+        self._thresholds = thresholds
+        self._reanalyse = reanalyse
+
+    def setup(self) -> None:
+        self._store = open_store(self._store_url)
+
+    def teardown(self) -> None:
+        self._store.close()
+
+    def process(
+        self, event: UploadEvent
+    ) -> Iterator[UploadEvent | _RemovedOutput | _DaysOutput]:
+        if event.removed:
+            yield TaggedOutput(REMOVED, event)
+            return
+        state = self._store.state(event.user_id, event.photo_id)
+        if state is not None:
+            event = replace(event, known_generation=state.generation)
+            if _is_superseded(event, state):
+                count("photos_superseded")
+                yield from _days(event, state.pending_dates)
+                return
+        if state is None or self._must_analyse(event, state):
+            yield event
+            return
+        count("photos_skipped")
+        pending = state.pending_dates
+        if state.fingerprint != self._fingerprint:
+            count("photos_outdated")
+        elif state.version != self._thresholds.version:
+            count("photos_rejudged")
+            pending = self._store.rejudge(
+                event.user_id,
+                event.photo_id,
+                state.generation,
+                self._thresholds.judge,
+            )
+        yield from _days(event, pending)
+
+    def _must_analyse(self, event: UploadEvent, state: PhotoState) -> bool:
+        if state.removed or state.generation != event.generation:
+            return True
+        if self._reanalyse == REANALYSE_OUTDATED:
+            return state.fingerprint != self._fingerprint
+        return self._reanalyse == REANALYSE_ALL
+
+
+def _is_superseded(event: UploadEvent, state: PhotoState) -> bool:
+    """A newer generation is known, or this one was removed."""
+    if event.bucket == LOCAL_BUCKET:
+        # The number of a file's generation does not order it.
+        return False
+    if state.removed:
+        return event.generation <= state.generation
+    return event.generation < state.generation
+
+
+def _days(event: UploadEvent, dates: frozenset[str]) -> Iterator[_DaysOutput]:
+    for date in sorted(dates):
+        day: Day = (event.user_id, date)
+        yield TaggedOutput(DAYS, day)

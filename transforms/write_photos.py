@@ -1,0 +1,129 @@
+"""Results and removals into the store, one transaction a photo."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+import apache_beam as beam
+
+from store.records import PhotoMeta, PhotoTags, StoredScores
+from store.urls import open_store
+from transforms.counters import count
+from transforms.elements import Day, Photo, UploadEvent
+from transforms.verdicts import Thresholds
+
+
+class WritePhotos(beam.PTransform):
+    """Photo -> Day, each that has to be regrouped because of it.
+
+    Args:
+        store_url: Where to write.
+        fingerprint: Of the analysis behind the scores.
+        thresholds: What the scores are judged by.
+    """
+
+    def __init__(
+        self, store_url: str, fingerprint: str, thresholds: Thresholds
+    ) -> None:
+        super().__init__()
+        self._do_fn = _WritePhotoDoFn(store_url, fingerprint, thresholds)
+
+    def expand(self, photos: beam.PCollection[Photo]) -> beam.PCollection[Day]:
+        return photos | "Write" >> beam.ParDo(self._do_fn).with_output_types(Day)
+
+
+class RemovePhotos(beam.PTransform):
+    """UploadEvent of what is gone -> Day, each that has to be regrouped.
+
+    Args:
+        store_url: Where to remove it.
+    """
+
+    def __init__(self, store_url: str) -> None:
+        super().__init__()
+        self._do_fn = _RemovePhotoDoFn(store_url)
+
+    def expand(self, events: beam.PCollection[UploadEvent]) -> beam.PCollection[Day]:
+        return events | "Remove" >> beam.ParDo(self._do_fn).with_output_types(Day)
+
+
+class _WritePhotoDoFn(beam.DoFn):
+    def __init__(
+        self, store_url: str, fingerprint: str, thresholds: Thresholds
+    ) -> None:
+        self._store_url = store_url
+        self._fingerprint = fingerprint
+        self._thresholds = thresholds
+
+    def setup(self) -> None:
+        self._store = open_store(self._store_url)
+
+    def teardown(self) -> None:
+        self._store.close()
+
+    def process(self, photo: Photo) -> Iterator[Day]:
+        scores = StoredScores(
+            sharpness=photo.sharpness,
+            dark_probability=photo.dark_probability,
+            screenshot_probability=photo.screenshot_probability,
+        )
+        dates = self._store.write(
+            photo_meta(photo, self._fingerprint),
+            PhotoTags(),
+            self._thresholds.judge(scores),
+            replaces=photo.event.replaces,
+        )
+        count("photos_analysed")
+        for date in sorted(dates):
+            yield photo.event.user_id, date
+
+
+class _RemovePhotoDoFn(beam.DoFn):
+    def __init__(self, store_url: str) -> None:
+        self._store_url = store_url
+
+    def setup(self) -> None:
+        self._store = open_store(self._store_url)
+
+    def teardown(self) -> None:
+        self._store.close()
+
+    def process(self, event: UploadEvent) -> Iterator[Day]:
+        dates = self._store.remove(
+            event.user_id, event.photo_id, event.generation, replaces=event.replaces
+        )
+        count("photos_removed")
+        for date in sorted(dates):
+            yield event.user_id, date
+
+
+def photo_meta(photo: Photo, fingerprint: str) -> PhotoMeta:
+    """The row of `photos` for an analysed photo."""
+    event, decoded = photo.event, photo.decoded
+    capture = decoded.capture
+    taken_at = capture.taken_at
+    if taken_at is None:
+        # The same on every machine, wherever it stands.
+        taken_at = datetime.fromtimestamp(event.updated_at_s, UTC)
+    return PhotoMeta(
+        user_id=event.user_id,
+        id=event.photo_id,
+        title=PurePosixPath(event.name).name,
+        path=event.path,
+        date=taken_at.date().isoformat(),
+        latitude=capture.latitude,
+        longitude=capture.longitude,
+        taken_at=taken_at.isoformat(),
+        time_source="exif" if capture.taken_at else "file",
+        generation=event.generation,
+        width=decoded.width,
+        height=decoded.height,
+        bytes=photo.size_bytes,
+        sha256=photo.sha256,
+        damaged=decoded.damaged,
+        subject=None,
+        sharpness=photo.sharpness,
+        exposure=photo.exposure,
+        descriptor=photo.descriptor,
+        fingerprint=fingerprint,
+    )
