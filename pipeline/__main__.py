@@ -1,0 +1,106 @@
+"""`piccl`: parse what was typed, choose the command, run it."""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from pipeline.errors import UsageError
+
+DONE: Final = 0
+FAILED: Final = 1
+MISUSED: Final = 2
+INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell has it
+
+# Named here, so that `piccl --help` imports none of them.
+COMMANDS: Final = {
+    "backfill": "find the photos in a folder or bucket that nobody needs to keep",
+    "settle": "regroup the days that an interrupted run left unsettled",
+    "search": "find analysed photos by day, place, reason or likeness",
+    "train-dark": "train the model that tells photos too dark to be of use",
+}
+
+_DESCRIPTION: Final = """\
+PICCL finds the photos that nobody needs to keep: shaken, too dark, screenshots,
+and all but the best of several similar shots. It only recommends; it never
+deletes a photo."""
+
+_EPILOG: Final = """\
+start with:
+  piccl backfill ~/Pictures --user me
+  piccl search --user me --reason shaken
+
+`piccl COMMAND --help` explains a command."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 done, 1 the job failed, 2 the command line is wrong.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    command = argparse.ArgumentParser(
+        prog="piccl",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="piccl COMMAND [option ...]",
+    )
+    names = command.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, text in COMMANDS.items():
+        names.add_parser(name, help=text, add_help=False)
+    if not argv:
+        command.print_help()
+        return MISUSED
+    name = command.parse_known_args(argv[:1])[0].command
+    # What Beam warns of is for its developers; ours is counted and printed.
+    logging.getLogger().setLevel(logging.ERROR)
+    module = importlib.import_module(f"pipeline.commands.{name.replace('-', '_')}")
+    parser = argparse.ArgumentParser(
+        prog=f"piccl {name}",
+        description=module.DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--traceback",
+        action="store_true",
+        help="if the command fails, show where in the code",
+    )
+    module.add_arguments(parser)
+    args, beam_args = parser.parse_known_args(argv[1:])
+    return _run(module.run, args, beam_args)
+
+
+def _run(run: object, args: argparse.Namespace, beam_args: Sequence[str]) -> int:
+    try:
+        return run(args, beam_args)  # type: ignore[operator]
+    except UsageError as err:
+        code, message = MISUSED, str(err)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+        message = "interrupted; the same command goes on where it stopped"
+    except BrokenPipeError:
+        # The reader, as in `| head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as err:
+        if args.traceback:
+            traceback.print_exc()
+        last = str(err).strip().splitlines() or [type(err).__name__]
+        code, message = FAILED, f"failed: {last[-1]} (--traceback shows where)"
+    print(f"piccl: {message}", file=sys.stderr)
+    return code
+
+
+def _exit() -> NoReturn:
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    _exit()

@@ -1,0 +1,145 @@
+"""The graph that the stream and the backfill share."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from models import blur, descriptors, screenshots, similarity
+from models.darkness import network as darkness
+from models.images import WORKING_SIDE_PX
+from models.similarity import SimilarOptions
+from pipeline.options import (
+    BackfillOptions,
+    BlurOptions,
+    DarknessOptions,
+    ScreenshotOptions,
+    SimilarityOptions,
+    StoreOptions,
+)
+from transforms.dead_letters import DEAD
+from transforms.describe_photos import DescribePhotos
+from transforms.elements import Day, DeadLetter, UploadEvent
+from transforms.load_photos import GONE, LoadPhotos
+from transforms.score_blur import ScoreBlur
+from transforms.score_darkness import ScoreDarkness
+from transforms.score_screenshots import ScoreScreenshots
+from transforms.skip_analysed import DAYS, REMOVED, SkipAnalysed
+from transforms.verdicts import Thresholds
+from transforms.write_photos import RemovePhotos, WritePhotos
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """Plain values out of the options.
+
+    Attributes:
+        fingerprint: Of what the scores depend on.
+    """
+
+    store_url: str
+    fingerprint: str
+    thresholds: Thresholds
+    similar: SimilarOptions
+    blur_method: str
+    dark_model: Path
+    max_pixels: int
+    reanalyse: str
+
+
+def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
+    """Read the options once, and label what they lead to."""
+    backfill = options.view_as(BackfillOptions)
+    blurred = options.view_as(BlurOptions)
+    dark = options.view_as(DarknessOptions)
+    shots = options.view_as(ScreenshotOptions)
+    similar = options.view_as(SimilarityOptions).similar()
+    dark_model = Path(dark.dark_model) if dark.dark_model else darkness.WEIGHTS
+    sharpness = blurred.blur_threshold
+    if sharpness is None:
+        sharpness = (
+            blur.PAPER_THRESHOLD
+            if blurred.blur_method == "paper"
+            else blur.DEFAULT_THRESHOLD
+        )
+    fingerprint = _digest(
+        working_side_px=WORKING_SIDE_PX,
+        blur=[blurred.blur_method, blur.VERSION],
+        dark=darkness.weights_digest(dark_model),
+        screenshots=screenshots.VERSION,
+        descriptors=descriptors.VERSION,
+    )
+    version = _digest(
+        sharpness=sharpness,
+        dark=dark.dark_threshold,
+        screenshot=shots.screenshot_threshold,
+        similarity=similarity.VERSION,
+        similar=asdict(similar),
+    )
+    return AnalysisSettings(
+        store_url=options.view_as(StoreOptions).store,
+        fingerprint=fingerprint,
+        thresholds=Thresholds(
+            sharpness, dark.dark_threshold, shots.screenshot_threshold, version
+        ),
+        similar=similar,
+        blur_method=blurred.blur_method,
+        dark_model=dark_model,
+        max_pixels=round(backfill.max_megapixels * 1e6),
+        reanalyse=backfill.reanalyse,
+    )
+
+
+def _digest(**parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class AnalysePhotos(beam.PTransform):
+    """UploadEvent -> `days`: Day to regroup; `dead`: DeadLetter.
+
+    Each step adds to the photo what it found out, so all steps from `LoadPhotos`
+    to `WritePhotos` fuse into one stage: a photo is decoded once and its pixels
+    never leave the worker.
+    """
+
+    def __init__(self, settings: AnalysisSettings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def expand(
+        self, events: beam.PCollection[UploadEvent]
+    ) -> dict[str, beam.PCollection[Day | DeadLetter]]:
+        settings = self._settings
+        known = events | "SkipAnalysed" >> SkipAnalysed(
+            settings.store_url,
+            settings.fingerprint,
+            settings.thresholds,
+            settings.reanalyse,
+        )
+        loaded = known.uploads | "LoadPhotos" >> LoadPhotos(
+            settings.max_pixels, with_full_gray=settings.blur_method == "paper"
+        )
+        # Object tags belong between ScoreDarkness and WritePhotos; until there
+        # is a detector they are stored as null, "not analysed".
+        written = (
+            loaded.photos
+            | "ScoreBlur" >> ScoreBlur(settings.blur_method)
+            | "ScoreScreenshots" >> ScoreScreenshots()
+            | "DescribePhotos" >> DescribePhotos()
+            | "ScoreDarkness" >> ScoreDarkness(settings.dark_model)
+            | "WritePhotos"
+            >> WritePhotos(
+                settings.store_url, settings.fingerprint, settings.thresholds
+            )
+        )
+        removed = (
+            (known[REMOVED], loaded[GONE])
+            | "AllRemoved" >> beam.Flatten()
+            | "RemovePhotos" >> RemovePhotos(settings.store_url)
+        )
+        days = (known[DAYS], written, removed) | "AllDays" >> beam.Flatten()
+        return {DAYS: days, DEAD: loaded[DEAD]}

@@ -1,0 +1,171 @@
+"""`piccl backfill`: photos that were there before."""
+
+import argparse
+import glob
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from pipeline.errors import UsageError
+
+DESCRIPTION: Final = """\
+Looks at photos and writes down what it finds, in four tables: which are shaken,
+too dark, screenshots, or one of several similar shots, and which one of these
+to keep. It changes no photo and deletes none.
+
+PHOTOS are files, folders (searched to any depth), quoted globs, or
+gs://bucket/prefix. Photos that were analysed before are skipped, so the same
+command again looks only at what is new, and an interrupted run goes on.
+
+  piccl backfill ~/Pictures --user me
+  piccl backfill 'trip/**/*.jpg' --user me --store sqlite:///trip.db
+  piccl backfill gs://bucket/users/me/photos/ --user me
+
+Options that are not listed here go to Apache Beam, as --runner=DataflowRunner."""
+
+# What Firestore allows in a path and Firebase as a user's id.
+_USER_ID: Final = re.compile(r"(?!\.{1,2}$|__.*__$)[^/\s\x00-\x1f\x7f]{1,128}")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    # Beam takes a second to import, which other commands need not spend.
+    from pipeline.launch import add_job_options
+
+    parser.add_argument("photos", nargs="+", metavar="PHOTOS", help="where to look")
+    parser.add_argument("--user", required=True, metavar="U", help="whose photos")
+    parser.add_argument(
+        "--json", action="store_true", help="print the summary as JSON on stdout"
+    )
+    add_job_options(parser, _groups())
+
+
+def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
+    import apache_beam as beam
+    from rich.console import Console
+
+    from pipeline.analyse import analysis_settings
+    from pipeline.backfill import build_backfill
+    from pipeline.launch import import_tensorflow_quietly, pipeline_options, run_job
+    from pipeline.progress import show_progress
+    from pipeline.summary import print_summary, summarise
+    from store.records import StoreError
+    from store.urls import open_store
+
+    options = pipeline_options(beam_args, args, _groups())
+    check_user(args.user)
+    addresses = [os.path.expanduser(address) for address in args.photos]
+    folders = check_addresses(addresses, args.user, prune=args.prune)
+    check_dead_letters(args.dead_letters)
+    settings = analysis_settings(options)
+    try:
+        store = open_store(settings.store_url)
+    except StoreError as err:
+        raise UsageError(str(err)) from err
+    store.forget_expired()
+
+    console = Console(stderr=True)
+    with console.status("Loading the models"):
+        import_tensorflow_quietly()
+    started_s = time.monotonic()
+    pipeline = beam.Pipeline(options=options)
+    build_backfill(
+        pipeline,
+        addresses,
+        args.user,
+        settings,
+        dead_letters=args.dead_letters,
+        prune=folders if args.prune else (),
+    )
+    with show_progress(console):
+        counters = run_job(pipeline)
+    summary = summarise(counters, store.counts(args.user), time.monotonic() - started_s)
+    store.close()
+    if args.json:
+        json.dump(summary.as_json(), sys.stdout, indent=2)
+        print()
+        return 0
+    print_summary(Console(), summary)
+    if summary.dead:
+        print(f"What could not be analysed, and why: {args.dead_letters}")
+    if summary.outdated:
+        print("--reanalyse=outdated looks again at what other settings analysed.")
+    return 0
+
+
+def check_user(user_id: str) -> None:
+    """Refuse what can not be a user's id in either store.
+
+    Raises:
+        UsageError: It can not.
+    """
+    if not _USER_ID.fullmatch(user_id):
+        raise UsageError(
+            f"--user {user_id!r}: a user's id is 1 to 128 characters without "
+            "spaces and slashes"
+        )
+
+
+def check_addresses(
+    addresses: Sequence[str], user_id: str, *, prune: bool
+) -> list[str]:
+    """Refuse addresses under which there is nothing, before a job starts.
+
+    Returns:
+        The folders among them, as the photos in them are addressed.
+
+    Raises:
+        UsageError: One is missing, empty or can not be listed.
+    """
+    folders = []
+    for address in addresses:
+        is_bucket = address.startswith("gs://")
+        if os.path.isdir(address):
+            folders.append(os.path.realpath(address))
+        elif is_bucket and not glob.has_magic(address):
+            folders.append(address)
+        elif prune:
+            raise UsageError(f"--prune compares whole folders; {address} is not one")
+        elif os.path.isfile(address) and not os.access(address, os.R_OK):
+            raise UsageError(f"can not read {address}: no permission")
+        elif not (is_bucket or glob.has_magic(address) or os.path.lexists(address)):
+            raise UsageError(f"no such file or folder: {address}")
+        _check_not_empty(address, user_id)
+    return folders
+
+
+def _check_not_empty(address: str, user_id: str) -> None:
+    from transforms.buckets import ListingError, list_photos
+
+    problem = "nothing is there"
+    try:
+        for found in list_photos(address, user_id):
+            if not isinstance(found, ListingError):
+                return
+            problem = f"{found.path}: {found.detail}"
+    except OSError as err:
+        problem = str(err)
+    raise UsageError(f"no photos at {address}: {problem}")
+
+
+def check_dead_letters(path: str) -> None:
+    """Refuse a file that can not be written, before a job starts.
+
+    Raises:
+        UsageError: It can not.
+    """
+    if path.startswith("gs://"):
+        return
+    folder = Path(path).resolve().parent
+    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"--dead-letters {path}: can not write this file")
+
+
+def _groups() -> tuple[type, ...]:
+    from pipeline.options import ANALYSIS_OPTIONS, BackfillOptions, StoreOptions
+
+    return (StoreOptions, BackfillOptions, *ANALYSIS_OPTIONS)

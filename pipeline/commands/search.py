@@ -1,0 +1,207 @@
+"""`piccl search`: find analysed photos."""
+
+import argparse
+import datetime
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from pipeline.errors import UsageError
+
+DESCRIPTION: Final = """\
+Finds photos that were analysed before. All conditions that are given have to
+hold; without any, it lists all photos of the user.
+
+  piccl search --user me --reason any                what may be deleted, and why
+  piccl search --user me --date 2024-07-01..2024-07-31 --reason shaken
+  piccl search --user me --near 48.8584,2.2945 --within 2
+  piccl search --user me --similar-to ~/Pictures/cat.jpg
+  piccl search --user me --reason screenshot --paths | xargs -d '\\n' ls -l"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from store.search import REASONS, TAGS
+    from store.urls import DEFAULT_URL
+
+    parser.add_argument("--user", required=True, metavar="U", help="whose photos")
+    parser.add_argument(
+        "--date",
+        type=_dates,
+        default=(None, None),
+        metavar="D[..D]",
+        help="taken on this day, YYYY-MM-DD, or in these days, both included",
+    )
+    parser.add_argument(
+        "--reason",
+        choices=[*REASONS, "any"],
+        help="why it may be deleted; any: whatever is recommended for deletion",
+    )
+    parser.add_argument(
+        "--tag",
+        choices=TAGS,
+        help="what it shows; photos analysed without a detector have no tags",
+    )
+    parser.add_argument(
+        "--near", type=_place, metavar="LAT,LON", help="taken near here, in degrees"
+    )
+    parser.add_argument(
+        "--within",
+        type=float,
+        default=1.0,
+        metavar="KM",
+        help="how near, in kilometres (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--similar-to",
+        metavar="PHOTO",
+        help="similar shots of the same day, the most alike first (Fig. 4)",
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--json", action="store_true", help="one JSON object a line")
+    shown.add_argument("--paths", action="store_true", help="paths only, for the shell")
+    parser.add_argument(
+        "--store",
+        default=DEFAULT_URL,
+        metavar="URL",
+        help="where the results are (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
+    from store.records import StoreError
+    from store.search import PhotoQuery
+    from store.urls import open_store
+
+    if beam_args:
+        raise UsageError(f"unknown option: {' '.join(beam_args)}")
+    try:
+        store = open_store(args.store, must_exist=True)
+    except StoreError as err:
+        raise UsageError(str(err)) from err
+    photos: Iterable[dict[str, Any]] = store.search(
+        PhotoQuery(
+            user_id=args.user,
+            first_date=args.date[0],
+            last_date=args.date[1],
+            near=args.near,
+            within_km=args.within,
+            reason=args.reason,
+            tag=args.tag,
+        )
+    )
+    if args.similar_to:
+        alike = _alike(store, args.user, args.similar_to)
+        found = {photo["id"]: photo for photo in photos if photo["id"] in alike}
+        photos = [
+            found[id_] | {"likeness": likeness}
+            for id_, likeness in alike.items()
+            if id_ in found
+        ]
+    if args.json:
+        for photo in photos:
+            print(json.dumps(photo, ensure_ascii=False))
+    elif args.paths:
+        for photo in photos:
+            print(photo["path"])
+    else:
+        _print_table(photos)
+    return 0
+
+
+def _alike(store: Any, user_id: str, path: str) -> dict[str, float]:
+    """Ids of the similar shots of the photo's day, the most alike first."""
+    from models.similarity import SimilarOptions, similar_to
+    from transforms.group_similar import to_shot
+
+    address = path if path.startswith("gs://") else os.path.realpath(path)
+    known = store.find_path(user_id, address)
+    if known is None:
+        raise UsageError(
+            f"{path} is not among the analysed photos of {user_id}; run "
+            "`piccl backfill` on it first"
+        )
+    photo_id, date = known
+    shots = [to_shot(photo) for photo in store.day(user_id, date)]
+    (one,) = (shot for shot in shots if shot.id == photo_id)
+    return dict(similar_to(one, shots, SimilarOptions()))
+
+
+def _print_table(photos: Iterable[Mapping[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    photos = list(photos)
+    folder = _common_folder([photo["path"] for photo in photos])
+    table = Table(title=Text(folder), title_justify="left")
+    table.add_column("taken", no_wrap=True)
+    table.add_column("photo", overflow="fold")
+    table.add_column("delete")
+    table.add_column("why", overflow="fold")
+    for photo in photos:
+        table.add_row(
+            photo["taken_at"][:16].replace("T", " "),
+            # Text: a file name may look like markup.
+            Text(photo["path"].removeprefix(folder)),
+            "yes" if photo["delete"] else "",
+            Text("; ".join(_reasons(photo))),
+        )
+    if photos:
+        Console().print(table)
+    print(f"{len(photos):,} photos", file=sys.stderr)
+
+
+def _common_folder(paths: Sequence[str]) -> str:
+    shared = os.path.commonprefix(paths)
+    return shared[: shared.rfind("/") + 1]
+
+
+def _reasons(photo: Mapping[str, Any]) -> list[str]:
+    reasons = []
+    if "likeness" in photo:
+        reasons.append(f"likeness {photo['likeness']:.2f}")
+    if photo["similar"] and photo["similar_kind"] == "copy":
+        reasons.append("the same file is kept elsewhere")
+    elif photo["similar"]:
+        reasons.append("a better shot of the same is kept")
+    elif photo["similar_group"]:
+        reasons.append("the one to keep of its group")
+    if photo["shaken"]:
+        reasons.append(
+            f"shaken: sharpness {photo['sharpness']:g}, photos are kept from "
+            f"{photo['sharpness_threshold']:g} on"
+        )
+    if photo["dark"]:
+        reasons.append(
+            f"too dark: probability {photo['dark_probability']:.2f}, photos are kept "
+            f"below {photo['dark_threshold']:g}"
+        )
+    if photo["screenshot"]:
+        reasons.append(
+            f"screenshot: probability {photo['screenshot_probability']:.2f}, photos "
+            f"are kept below {photo['screenshot_threshold']:g}"
+        )
+    return reasons
+
+
+def _dates(text: str) -> tuple[str, str]:
+    first, _, last = text.partition("..")
+    try:
+        dates = [datetime.date.fromisoformat(date) for date in (first, last or first)]
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD"
+        ) from err
+    return dates[0].isoformat(), dates[1].isoformat()
+
+
+def _place(text: str) -> tuple[float, float]:
+    try:
+        latitude, longitude = (float(part) for part in text.split(","))
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(f"{text} is not LAT,LON") from err
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        raise argparse.ArgumentTypeError(f"{text} is not on earth")
+    return latitude, longitude

@@ -1,0 +1,103 @@
+"""Starting a job: runner, workers, and what the user sees when it fails."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from pipeline.errors import UsageError
+
+# "DirectRunner" tries a binary from the network first; this one is in the wheel.
+_LOCAL_RUNNER = "FnApiRunner"
+
+
+def add_job_options(
+    parser: argparse.ArgumentParser, groups: Sequence[type[PipelineOptions]]
+) -> None:
+    """Add the flags of the groups to a command, each under its own heading."""
+    for group in groups:
+        group._add_argparse_args(parser.add_argument_group(group.__doc__))
+
+
+def pipeline_options(
+    beam_args: Sequence[str],
+    args: argparse.Namespace,
+    groups: Sequence[type[PipelineOptions]],
+) -> PipelineOptions:
+    """Join our options with Beam's own, and pin what a local run uses.
+
+    Args:
+        beam_args: Flags that the command does not know.
+        args: The parsed flags of the command.
+        groups: Those of the command's flags that are options of the job.
+
+    Raises:
+        UsageError: A flag that Beam does not know either.
+    """
+    _check_known(beam_args)
+    ours = argparse.ArgumentParser(add_help=False)
+    for group in groups:
+        group._add_argparse_args(ours)
+    values = {action.dest: getattr(args, action.dest) for action in ours._actions}
+    given = PipelineOptions(list(beam_args))
+    if given.view_as(StandardOptions).runner in (None, _LOCAL_RUNNER):
+        values["runner"] = _LOCAL_RUNNER
+        if not any(arg.startswith("--direct_") for arg in beam_args):
+            # Threads share the models and decode beside one another, because
+            # Pillow, OpenCV and TensorFlow let go of the interpreter.
+            values["direct_running_mode"] = "multi_threading"
+            values["direct_num_workers"] = os.cpu_count() or 1
+    return PipelineOptions(list(beam_args), **values)
+
+
+def _check_known(beam_args: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    # By name: Beam imports some of its own twice.
+    for group in {str(c): c for c in PipelineOptions.__subclasses__()}.values():
+        group._add_argparse_args(parser)
+    try:
+        _, unknown = parser.parse_known_args(list(beam_args))
+    except SystemExit as err:
+        raise UsageError("a value of a Beam option is wrong, see above") from err
+    if unknown:
+        raise UsageError(
+            f"unknown option: {' '.join(unknown)}; --help lists the options"
+        )
+
+
+def import_tensorflow_quietly() -> None:
+    """Import TensorFlow without its greeting on stderr.
+
+    It greets from below Python, whatever its log level is set to. For the whole
+    process stderr is gone meanwhile, so this comes before any thread starts.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "wb") as devnull:
+        os.dup2(devnull.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            # It looks for a GPU, and says that there is none.
+            tf.config.list_physical_devices()
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
+def run_job(pipeline: beam.Pipeline) -> dict[str, int]:
+    """Run to the end.
+
+    Returns:
+        Our counters by name.
+    """
+    result = pipeline.run()
+    result.wait_until_finish()
+    return {
+        counter.key.metric.name: counter.committed
+        for counter in result.metrics().query()["counters"]
+        if counter.key.metric.namespace == "piccl"
+    }

@@ -1,0 +1,197 @@
+"""Every setting of a job, one class per concern; only `pipeline/` reads them."""
+
+import argparse
+from typing import Final
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from models import blur, screenshots
+from models.darkness import network as darkness
+from models.images import DEFAULT_MAX_PIXELS
+from models.similarity import SimilarOptions
+from store.urls import DEFAULT_URL
+from transforms.skip_analysed import (
+    REANALYSE_ALL,
+    REANALYSE_NOTHING,
+    REANALYSE_OUTDATED,
+)
+
+
+class StoreOptions(PipelineOptions):
+    """Where the results are."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--store",
+            default=DEFAULT_URL,
+            metavar="URL",
+            help="where the results are: sqlite:///FILE, or sqlite:////FILE for an "
+            "absolute path (default: %(default)s)",
+        )
+
+
+class BackfillOptions(PipelineOptions):
+    """Which photos a backfill looks at."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--dead-letters",
+            default="piccl-dead-letters.jsonl",
+            metavar="FILE",
+            help="list of the files that could not be analysed and why, one JSON "
+            "object a line, made anew by each run (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--reanalyse",
+            choices=[REANALYSE_NOTHING, REANALYSE_OUTDATED, REANALYSE_ALL],
+            default=REANALYSE_NOTHING,
+            help="photos that are analysed already are skipped; look again at those "
+            "analysed by other models or settings (outdated), or at all of them "
+            "(default: %(default)s)",
+        )
+        parser.add_argument(
+            "--prune",
+            action="store_true",
+            help="forget photos that are no longer in the folders; a folder that is "
+            "missing or empty, as of an unplugged disk, loses nothing",
+        )
+        parser.add_argument(
+            "--max-megapixels",
+            type=_positive,
+            default=DEFAULT_MAX_PIXELS / 1e6,
+            metavar="MP",
+            help="refuse larger photos before decoding them (default: %(default)g)",
+        )
+
+
+class BlurOptions(PipelineOptions):
+    """What is shaken."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--blur-method",
+            choices=["default", "paper"],
+            default="default",
+            help="paper: the variance of the Laplacian of the grey photo at full "
+            "size (Fig. 3), which depends on the size (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--blur-threshold",
+            type=float,
+            metavar="SHARPNESS",
+            help="shaken below this sharpness (default: "
+            f"{blur.DEFAULT_THRESHOLD:g}; with --blur-method=paper "
+            f"{blur.PAPER_THRESHOLD:g}, grey levels squared)",
+        )
+
+
+class DarknessOptions(PipelineOptions):
+    """What is too dark to be of use."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--dark-threshold",
+            type=_probability,
+            default=darkness.DEFAULT_THRESHOLD,
+            metavar="P",
+            help="dark from this probability on, 0 to 1 (default: %(default)g)",
+        )
+        parser.add_argument(
+            "--dark-model",
+            metavar="FILE",
+            help="a model that `piccl train-dark` wrote, in place of the shipped one",
+        )
+
+
+class ScreenshotOptions(PipelineOptions):
+    """What is a screenshot."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--screenshot-threshold",
+            type=_probability,
+            default=screenshots.DEFAULT_THRESHOLD,
+            metavar="P",
+            help="a screenshot from this probability on, 0 to 1 (default: %(default)g)",
+        )
+
+
+class SimilarityOptions(PipelineOptions):
+    """Which photos of a day are similar shots."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        default = SimilarOptions()
+        parser.add_argument(
+            "--similar-method",
+            choices=["pixels", "paper"],
+            default=default.method,
+            help="pixels: near in time and place and alike to look at; paper: near "
+            "in time and place alone (Fig. 4) (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--similar-seconds",
+            type=_positive,
+            default=default.time_s,
+            metavar="S",
+            help="alpha of Fig. 4: at most this far apart in time (default: "
+            "%(default)g)",
+        )
+        parser.add_argument(
+            "--similar-longitude",
+            type=_positive,
+            default=default.longitude_deg,
+            metavar="DEG",
+            help="beta of Fig. 4, in degrees at the equator (default: %(default)g)",
+        )
+        parser.add_argument(
+            "--similar-latitude",
+            type=_positive,
+            default=default.latitude_deg,
+            metavar="DEG",
+            help="gamma of Fig. 4, in degrees (default: %(default)g)",
+        )
+        parser.add_argument(
+            "--similar-threshold",
+            type=_probability,
+            default=default.similarity,
+            metavar="S",
+            help="as alike as this at least, 0 to 1 (default: %(default)g)",
+        )
+
+    def similar(self) -> SimilarOptions:
+        return SimilarOptions(
+            method=self.similar_method,
+            time_s=self.similar_seconds,
+            latitude_deg=self.similar_latitude,
+            longitude_deg=self.similar_longitude,
+            similarity=self.similar_threshold,
+        )
+
+
+# What an analysis depends on, and so what its results are labelled with.
+ANALYSIS_OPTIONS: Final = (
+    BlurOptions,
+    DarknessOptions,
+    ScreenshotOptions,
+    SimilarityOptions,
+)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value

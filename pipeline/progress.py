@@ -1,0 +1,95 @@
+"""How far a job is: a bar on a terminal, a line now and then in a log."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from transforms.counters import counted_here, reset_counted_here
+
+_LOG_EVERY_S = 5.0
+_REFRESH_S = 0.2
+# Each file ends under one of these; the days come after the last photo.
+_DONE = ("photos_analysed", "photos_skipped", "photos_gone", "photos_superseded")
+
+
+@contextmanager
+def show_progress(console: Console) -> Iterator[None]:
+    """Show what this process counts until the block ends.
+
+    Args:
+        console: Where to; a bar if it is a terminal, else lines.
+    """
+    reset_counted_here()
+    done = threading.Event()
+    show = _show_bar if console.is_terminal else _log_lines
+    thread = threading.Thread(target=show, args=(console, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _show_bar(console: Console, done: threading.Event) -> None:
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TaskProgressColumn(show_speed=True),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("Listing photos", total=None, speed="")
+        started_s = time.monotonic()
+        while not done.wait(_REFRESH_S):
+            total, finished, phase = _state()
+            if not finished:
+                started_s = time.monotonic()
+            speed = finished / max(time.monotonic() - started_s, 0.1)
+            progress.update(
+                task,
+                description=phase,
+                total=total or None,
+                completed=finished,
+                speed=f"{speed:,.1f} photos/s" if finished else "",
+            )
+
+
+def _log_lines(console: Console, done: threading.Event) -> None:
+    started_s = time.monotonic()
+    while not done.wait(_LOG_EVERY_S):
+        total, finished, phase = _state()
+        speed = finished / (time.monotonic() - started_s)
+        left = f", {(total - finished) / speed:,.0f} s left" if speed else ""
+        console.print(
+            f"{phase}: {finished:,} of {total:,}, {speed:,.1f} photos/s{left}",
+            soft_wrap=True,
+        )
+
+
+def _state() -> tuple[int, int, str]:
+    counts = counted_here()
+    total = counts["photos_read"]
+    dead = sum(n for name, n in counts.items() if name.startswith("dead_letters/"))
+    finished = sum(counts[name] for name in _DONE) + dead
+    if not total:
+        return 0, 0, "Listing photos"
+    if counts["days_grouped"]:
+        return total, finished, f"Grouping days ({counts['days_grouped']:,})"
+    return total, finished, "Analysing photos"
