@@ -5,7 +5,8 @@ from datetime import datetime
 
 import apache_beam as beam
 
-from models.similarity import Shot, SimilarOptions, group_similar, recommend_deletion
+from models.keeper import Shot
+from models.similarity import SimilarOptions, group_similar, recommend_deletion
 from store.records import DayOutcome, DayPhoto
 from store.urls import open_store
 from transforms.counters import count

@@ -1,0 +1,264 @@
+"""Which photos of one day are shots of the same thing, and which of them to keep.
+
+The answer is a function of the set of photos: no order of arrival can change it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.descriptors import DESCRIPTOR_BYTES, pairwise_similarities
+from models.keeper import Shot, by_time, choose_keeper
+
+VERSION: Final = 1
+
+# Photos that are compared with the rest of their time window at once: enough to
+# keep the matrix product busy, few enough for the worst day to fit in memory.
+_BLOCK: Final = 128
+
+
+@dataclass(frozen=True)
+class SimilarOptions:
+    """How alike two photos must be.
+
+    The bounds are those of Fig. 4, which gives no values; all are exclusive.
+
+    Attributes:
+        method: "pixels" asks for Fig. 4 and a like look, "paper" for Fig. 4 alone.
+        time_s: Bound of the difference in time, seconds (the paper's alpha).
+        latitude_deg: Bound of the difference in latitude, degrees (gamma).
+        longitude_deg: Bound of the difference in longitude, degrees at the
+            equator (beta).
+        similarity: Least likeness of the pixels, 0 to 1.
+    """
+
+    method: Literal["pixels", "paper"] = "pixels"
+    time_s: float = 180.0
+    latitude_deg: float = 0.0015
+    longitude_deg: float = 0.0015
+    similarity: float = 0.2
+
+
+@dataclass(frozen=True)
+class Member:
+    """A photo's place in a group of similar photos.
+
+    Attributes:
+        group: Id of the group: that of its first photo, by time and id.
+        keeper: Id of the photo to keep.
+        kind: "copy" if an earlier photo of the group or its keeper has the same
+            bytes, else "shot". A keeper is a copy only if all the group is.
+        similarity: To the first photo of the group, 0 to 1, 4 digits; None where
+            pixels were not compared.
+    """
+
+    group: str
+    keeper: str
+    kind: Literal["copy", "shot"]
+    similarity: float | None
+
+
+_DEFAULTS: Final = SimilarOptions()
+
+
+def group_similar(
+    shots: Sequence[Shot], options: SimilarOptions = _DEFAULTS
+) -> dict[str, Member]:
+    """Group one user's photos of one day.
+
+    In order of time, a photo joins the most similar of the leaders before it, or
+    becomes a leader. Members are compared with their leader alone, so an evening
+    of photos that each resemble the next does not become one group.
+
+    Args:
+        shots: In any order; ids are unique.
+        options: How alike is alike.
+
+    Returns:
+        Photo id to membership, of photos in groups of two and more.
+
+    Source: Fig. 4, with absolute differences; leader clustering (Hartigan,
+    Clustering Algorithms, 1975, ch. 3).
+    """
+    copies: dict[str, list[Shot]] = {}
+    for shot in sorted(shots, key=by_time):
+        copies.setdefault(shot.sha256, []).append(shot)
+    firsts = [same[0] for same in copies.values()]
+    groups: dict[str, list[tuple[Shot, float | None]]] = {}
+    for first, (leader, similarity) in zip(
+        firsts, _follow_leaders(firsts, options), strict=True
+    ):
+        groups.setdefault(leader.id, []).extend(
+            (shot, similarity) for shot in copies[first.sha256]
+        )
+    members: dict[str, Member] = {}
+    for group, scored in groups.items():
+        keeper = choose_keeper([shot for shot, _ in scored])
+        if len(scored) == 1 or keeper is None:
+            continue
+        all_copies = len({shot.sha256 for shot, _ in scored}) == 1
+        seen = {keeper.sha256}
+        # Copies stand behind each other, the earliest first.
+        for shot, similarity in scored:
+            copy = all_copies if shot is keeper else shot.sha256 in seen
+            seen.add(shot.sha256)
+            members[shot.id] = Member(
+                group, keeper.id, "copy" if copy else "shot", similarity
+            )
+    return members
+
+
+def similar_to(
+    one: Shot, shots: Iterable[Shot], options: SimilarOptions = _DEFAULTS
+) -> list[tuple[str, float]]:
+    """The photos similar to a given one: Fig. 4's own question.
+
+    Args:
+        one: The given photo; it is not part of its own answer.
+        shots: The photos of the same user and date.
+        options: How alike is alike.
+
+    Returns:
+        Ids and similarities (4 digits; 1.0 for copies, and for all where pixels
+        are not compared), the most similar first.
+    """
+    others = sorted((shot for shot in shots if shot.id != one.id), key=by_time)
+    day = _Day([one, *others])
+    matches, likeness = day.compare(np.array([0]), slice(1, None), options)
+    found = []
+    for shot, match, value in zip(others, matches[0], likeness[0], strict=True):
+        if shot.sha256 == one.sha256:
+            found.append((shot.id, 1.0))
+        elif match:
+            found.append((shot.id, round(float(value), 4)))
+    return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
+
+def recommend_deletion(shot: Shot, member: Member | None) -> bool:
+    """Whether to recommend a photo for deletion.
+
+    Never against the user, never the keeper of a group, so never a whole group,
+    and never a damaged photo: what is in the rest of it nobody has seen.
+    """
+    if shot.decision == "keep" or shot.damaged:
+        return False
+    if member is not None and member.keeper == shot.id:
+        return False
+    return member is not None or shot.shaken or shot.dark or shot.screenshot
+
+
+def _follow_leaders(
+    shots: Sequence[Shot], options: SimilarOptions
+) -> list[tuple[Shot, float | None]]:
+    """For photos by time and id: the leader, perhaps itself, and how similar."""
+    day = _Day(shots)
+    count = len(shots)
+    leader = np.full(count, -1)
+    best = np.full(count, -1.0, np.float32)
+    for start in range(0, count, _BLOCK):
+        stop = min(start + _BLOCK, count)
+        # Photos that already follow someone lead nobody.
+        rows = start + np.flatnonzero(leader[start:stop] < 0)
+        if not rows.size:
+            continue
+        end = day.window_end(int(rows[-1]), options.time_s)
+        matches, likeness = day.compare(rows, slice(start, end), options)
+        for row, match, like in zip(rows, matches, likeness, strict=True):
+            if leader[row] >= 0:
+                continue
+            leader[row], best[row] = row, 1.0
+            after = slice(row + 1, end)
+            ahead = row + 1 - start
+            # On equal terms the earlier leader stays.
+            closer = match[ahead:] & (like[ahead:] > best[after])
+            leader[after][closer] = row
+            best[after][closer] = like[ahead:][closer]
+    pixels = options.method == "pixels"
+    return [
+        (shots[index], round(float(value), 4) if pixels else None)
+        for index, value in zip(leader, best, strict=True)
+    ]
+
+
+class _Day:
+    """Columns of a day's photos, to compare blocks of them at once."""
+
+    def __init__(self, shots: Sequence[Shot]) -> None:
+        epoch = datetime(1970, 1, 1)
+        clocks = (shot.taken_at.replace(tzinfo=None) for shot in shots)
+        offsets = (shot.taken_at.utcoffset() for shot in shots)
+        self._wall_s = _column((clock - epoch).total_seconds() for clock in clocks)
+        self._offset_s = _column(
+            None if offset is None else offset.total_seconds() for offset in offsets
+        )
+        self._latitude = _column(shot.latitude for shot in shots)
+        self._longitude = _column(shot.longitude for shot in shots)
+        subjects = [shot.subject for shot in shots]
+        numbers = {name: n for n, name in enumerate(dict.fromkeys(subjects))}
+        self._subject = np.array([-1 if s is None else numbers[s] for s in subjects])
+        # A descriptor of another version's length can not be compared, as one of a
+        # frame without detail.
+        none = bytes(DESCRIPTOR_BYTES)
+        looks = [
+            s.descriptor if len(s.descriptor) == len(none) else none for s in shots
+        ]
+        self._descriptors = np.frombuffer(b"".join(looks), np.uint8)
+        self._descriptors = self._descriptors.reshape(-1, len(none))
+        known = self._offset_s[~np.isnan(self._offset_s)]
+        self._spread_s = float(np.ptp(known)) if known.size else 0.0
+
+    def window_end(self, row: int, time_s: float) -> int:
+        """Behind the last photo that can be within `time_s` of a row or of one before.
+
+        Clocks of two zones can show very different times at one instant.
+        """
+        last = self._wall_s[row] + time_s + self._spread_s
+        return int(np.searchsorted(self._wall_s, last, "right"))
+
+    def compare(
+        self, rows: NDArray[np.intp], span: slice, options: SimilarOptions
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+        """Rows against a span: whether they are similar, and how alike they look.
+
+        Returns:
+            Two (rows, span) matrices. The likeness is 1 where it is not asked for.
+        """
+        others = np.arange(len(self._wall_s))[span]
+        if options.method == "paper":
+            likeness = np.ones((len(rows), len(others)), np.float32)
+        else:
+            likeness = pairwise_similarities(
+                self._descriptors[rows], self._descriptors[span]
+            )
+        # Few photos look alike, so the rest is asked of those few alone.
+        similar = likeness >= np.float32(options.similarity)
+        one, other = np.nonzero(similar)
+        similar[one, other] = self._meet(rows[one], others[other], options)
+        return similar, likeness
+
+    def _meet(
+        self, one: NDArray[np.intp], other: NDArray[np.intp], options: SimilarOptions
+    ) -> NDArray[np.bool_]:
+        """Whether pairs of photos meet the conditions of Fig. 4."""
+        time = self._wall_s[one] - self._wall_s[other]
+        shift = self._offset_s[one] - self._offset_s[other]
+        # Two known offsets make instants; without, there is only what clocks showed.
+        time = np.abs(time - np.nan_to_num(shift))
+        north = np.abs(self._latitude[one] - self._latitude[other])
+        east = np.abs(self._longitude[one] - self._longitude[other])
+        # Longitude wraps, and its degrees shrink with the cosine of the latitude.
+        middle = np.radians((self._latitude[one] + self._latitude[other]) / 2)
+        east = np.minimum(east, 360 - east) * np.cos(middle)
+        near = (north < options.latitude_deg) & (east < options.longitude_deg)
+        nowhere = np.isnan(north) | np.isnan(east)
+        subjects = self._subject[one], self._subject[other]
+        alike = (subjects[0] == subjects[1]) | (subjects[0] < 0) | (subjects[1] < 0)
+        return np.asarray((time < options.time_s) & (near | nowhere) & alike)
+
+
+def _column(values: Iterable[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if v is None else v for v in values], np.float64)
