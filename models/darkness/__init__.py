@@ -1,0 +1,1 @@
+"""Photos too dark to be of use: the network, its training and its weights."""

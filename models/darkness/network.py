@@ -1,0 +1,130 @@
+"""The network that tells photos taken too dark, and the weights that ship with it.
+
+Keras is imported inside the functions: it takes seconds, and `piccl --help`
+reads this module for its threshold.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+INPUT_PX: Final = 64
+# Photos in a padded batch: enough to keep a core busy, few enough to waste little.
+SCORING_BATCH: Final = 16
+WEIGHTS: Final = Path(__file__).with_name("dark.keras")
+# Dark from here on. Out of fold it is the lowest, in steps of 0.01, that calls at
+# most 3 % of the photos dark on purpose and no bright one: MODEL_CARD.md.
+DEFAULT_THRESHOLD: Final = 0.94
+
+# Below it nothing can be told from the noise of a sensor, and no photo of the
+# training data has so little at its brightest.
+_NO_LIGHT: Final = 3 / 255
+
+# The paper names no rates. These are usual for small data: a quarter of the
+# feature maps, half of the wide layer.
+_CONVOLUTION_DROPOUT: Final = 0.25
+_DENSE_DROPOUT: Final = 0.5
+
+
+def build() -> "keras.Model":
+    """Build the untrained network, layer by layer the paper's Table 2.
+
+    Returns:
+        A model from float32 (N, 64, 64, 3), RGB, 0 to 1, to float32 (N, 1): the
+        probability that the photo is too dark to be of use.
+
+    Source: PICCL, Table 2 (328,225 parameters) and Table 3 (activations).
+    """
+    from keras import Input, Sequential, layers
+
+    def convolution(filters: int) -> layers.Layer:
+        return layers.Conv2D(filters, 3, padding="same", activation="relu")
+
+    return Sequential(
+        [
+            Input((INPUT_PX, INPUT_PX, 3)),
+            convolution(32),
+            layers.MaxPooling2D(),
+            convolution(32),
+            layers.MaxPooling2D(),
+            convolution(64),
+            layers.MaxPooling2D(),
+            layers.Dropout(_CONVOLUTION_DROPOUT),
+            convolution(64),
+            layers.MaxPooling2D(),
+            layers.Dropout(_CONVOLUTION_DROPOUT),
+            layers.Flatten(),
+            layers.Dense(256, activation="relu"),
+            layers.Dropout(_DENSE_DROPOUT),
+            layers.Dense(1, activation="sigmoid"),
+        ],
+        name="dark_photo",
+    )
+
+
+def prepare(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Shrink a working image to what the network reads.
+
+    The photo is squeezed to a square, not cropped: what was meant may lie at
+    the edge, and darkness has no shape to keep.
+
+    Args:
+        rgb: uint8, (H, W, 3), RGB, the working image of `images.decode`.
+
+    Returns:
+        float32, (64, 64, 3), RGB, 0 to 1.
+
+    Raises:
+        ValueError: `rgb` is not a uint8 (H, W, 3) image.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+        raise ValueError(f"expected uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
+    small = cv2.resize(rgb, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / np.float32(255)
+
+
+def load(path: Path = WEIGHTS) -> "keras.Model":
+    """Load a trained network, ready to predict: the shipped one, or another."""
+    import keras
+
+    return keras.saving.load_model(path, compile=False)
+
+
+def score(model: "keras.Model", photos: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Score photos, each as if it were alone.
+
+    TensorFlow's last bits depend on the shape of a batch and on nothing else in
+    it, so every batch is padded to one shape.
+
+    Args:
+        model: From `load` or `build`.
+        photos: float32, (N, 64, 64, 3), RGB, 0 to 1, from `prepare`; any N.
+
+    Returns:
+        float64, (N,), probability that the photo is too dark; it is, from
+        `DEFAULT_THRESHOLD` on.
+    """
+    scores = np.zeros(len(photos))
+    for start in range(0, len(photos), SCORING_BATCH):
+        part = photos[start : start + SCORING_BATCH]
+        batch = np.zeros((SCORING_BATCH, INPUT_PX, INPUT_PX, 3), np.float32)
+        batch[: len(part)] = part
+        answers = np.asarray(model(batch, training=False))
+        scores[start : start + len(part)] = answers[: len(part), 0]
+    # No training photo is as black as a covered lens, and the network is less
+    # sure of it than of a little light.
+    without_light = photos.max(axis=(1, 2, 3), initial=0) <= _NO_LIGHT
+    scores[without_light] = 1.0
+    return scores
+
+
+def weights_digest(path: Path = WEIGHTS) -> str:
+    """Name the weights in a file: the first 12 hex digits of its SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,179 @@
+"""The paper's network, what it reads, and the weights that ship."""
+
+import csv
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models import images
+from models.darkness import network, train
+
+# PICCL, Table 2: layer, output shape, parameters.
+TABLE_2 = [
+    ("Conv2D", (64, 64, 32), 896),
+    ("MaxPooling2D", (32, 32, 32), 0),
+    ("Conv2D", (32, 32, 32), 9248),
+    ("MaxPooling2D", (16, 16, 32), 0),
+    ("Conv2D", (16, 16, 64), 18496),
+    ("MaxPooling2D", (8, 8, 64), 0),
+    ("Dropout", (8, 8, 64), 0),
+    ("Conv2D", (8, 8, 64), 36928),
+    ("MaxPooling2D", (4, 4, 64), 0),
+    ("Dropout", (4, 4, 64), 0),
+    ("Flatten", (1024,), 0),
+    ("Dense", (256,), 262400),
+    ("Dropout", (256,), 0),
+    ("Dense", (1,), 257),
+]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return network.load()
+
+
+@pytest.mark.parametrize(
+    "source", [network.build, network.load], ids=lambda f: f.__name__
+)
+def test_network_is_table_2_layer_by_layer(source) -> None:
+    model = source()
+    layers = [
+        (type(layer).__name__, layer.output.shape[1:], layer.count_params())
+        for layer in model.layers
+    ]
+    assert layers == TABLE_2
+    assert model.count_params() == 328_225
+    convolutions = [layer for layer in model.layers if "conv" in layer.name]
+    assert {layer.kernel_size for layer in convolutions} == {(3, 3)}
+    activations = [
+        layer.activation.__name__ for layer in model.layers if layer.count_params()
+    ]
+    assert activations == ["relu"] * 5 + ["sigmoid"]
+
+
+def test_importing_the_network_does_not_import_keras() -> None:
+    code = (
+        "import sys, models.darkness.network;"
+        "assert not {'keras', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("shape", [(512, 384), (300, 512), (64, 64), (3, 7)], ids=str)
+def test_prepared_photo_has_one_size_and_range(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    rgb = rng.integers(0, 256, (*shape, 3)).astype(np.uint8)
+    prepared = network.prepare(rgb)
+    assert prepared.shape == (64, 64, 3)
+    assert prepared.dtype == np.float32
+    assert prepared.min() >= 0
+    assert prepared.max() <= 1
+
+
+def test_prepare_averages_and_keeps_the_order_of_colours() -> None:
+    rgb = np.zeros((512, 512, 3), np.uint8)
+    rgb[::2, :, 0] = 200  # a sampling resize would see all or nothing of it
+    rgb[..., 2] = 255
+    prepared = network.prepare(rgb)
+    np.testing.assert_allclose(prepared[..., 0], 100 / 255, atol=1e-6)
+    assert not prepared[..., 1].any()
+    np.testing.assert_array_equal(prepared[..., 2], 1)
+
+
+@pytest.mark.parametrize(
+    "rgb",
+    [
+        np.zeros((8, 8), np.uint8),
+        np.zeros((8, 8, 4), np.uint8),
+        np.zeros((8, 8, 3), np.float32),
+    ],
+    ids=["gray", "four channels", "float"],
+)
+def test_prepare_refuses_what_is_no_working_image(rgb: NDArray[np.uint8]) -> None:
+    with pytest.raises(ValueError, match="expected uint8"):
+        network.prepare(rgb)
+
+
+def test_digest_names_the_shipped_file() -> None:
+    expected = hashlib.sha256(network.WEIGHTS.read_bytes()).hexdigest()
+    assert network.weights_digest() == expected[:12]
+
+
+def test_shipped_file_carries_no_optimizer(shipped) -> None:
+    assert network.WEIGHTS.stat().st_size < 1_500_000
+    assert getattr(shipped, "optimizer", None) is None
+
+
+def test_shipped_model_tells_almost_black_from_bright(shipped) -> None:
+    almost_black = np.full((64, 64, 3), 8 / 255, np.float32)
+    gray = np.full((64, 64, 3), 0.6, np.float32)
+    noise = np.random.default_rng(0).uniform(0.2, 1, (64, 64, 3)).astype(np.float32)
+    scores = network.score(shipped, np.stack([almost_black, gray, noise]))
+    assert (scores >= network.DEFAULT_THRESHOLD).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_a_covered_lens_is_dark(shipped, level) -> None:
+    black = np.full((1, 64, 64, 3), level / 255, np.float32)
+    assert network.score(shipped, black)[0] == 1.0
+
+
+def test_one_small_light_is_left_to_the_network(shipped) -> None:
+    lamp = np.zeros((1, 64, 64, 3), np.float32)
+    lamp[0, 30, 30] = 1.0
+    assert network.score(shipped, lamp)[0] < 1.0
+
+
+def test_score_of_a_photo_does_not_depend_on_its_neighbours(shipped) -> None:
+    rng = np.random.default_rng(0)
+    photos = rng.uniform(0, 0.4, (network.SCORING_BATCH + 5, 64, 64, 3))
+    # Noise alone scores 0; darkened by steps, the photos spread over the range.
+    photos = (photos * np.linspace(0, 1, len(photos))[:, None, None, None]).astype(
+        np.float32
+    )
+    together = network.score(shipped, photos)
+    alone = [network.score(shipped, photo[np.newaxis])[0] for photo in photos]
+    assert len(np.unique(together)) > 3
+    np.testing.assert_array_equal(together, alone)
+    np.testing.assert_array_equal(together, network.score(network.load(), photos))
+
+
+def test_no_photos_have_no_scores(shipped) -> None:
+    assert network.score(shipped, np.empty((0, 64, 64, 3), np.float32)).shape == (0,)
+
+
+def test_model_card_names_the_shipped_model() -> None:
+    card = network.WEIGHTS.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+    assert network.weights_digest() in card
+    assert f"**{network.DEFAULT_THRESHOLD:.2f}**" in card
+
+
+def _scores(folder: Path, label: str, shipped) -> NDArray[np.float64]:
+    with (folder / "manifest.csv").open(newline="", encoding="utf-8") as lines:
+        names = [row["file"] for row in csv.DictReader(lines) if row["label"] == label]
+    photos = [
+        network.prepare(images.decode((folder / name).read_bytes()).rgb)
+        for name in names
+    ]
+    return network.score(shipped, np.stack(photos))
+
+
+def test_shipped_model_on_the_photos_it_has_seen(shared_photos: Path, shipped) -> None:
+    """Most of these trained it: this guards the file, it measures nothing new."""
+    too_dark = _scores(shared_photos / "dark", "too dark", shipped)
+    meant = _scores(shared_photos / "dark", "dark on purpose", shipped)
+    bright = _scores(shared_photos / "bright", "bright", shipped)
+    night = _scores(shared_photos / "borderline", "night, well lit", shipped)
+    low_key = _scores(shared_photos / "borderline", "low key on purpose", shipped)
+    assert train.auc(too_dark, bright) >= 0.99
+    assert train.auc(too_dark, meant) >= 0.9
+    threshold = network.DEFAULT_THRESHOLD
+    assert (too_dark >= threshold).mean() >= 0.5
+    assert (meant >= threshold).mean() <= 0.05
+    for never in (bright, night, low_key):
+        assert not (never >= threshold).any()
