@@ -79,6 +79,7 @@ CREATE TABLE tombstones (
     id TEXT NOT NULL,
     user_id TEXT NOT NULL,
     generation INTEGER NOT NULL,
+    decision TEXT CHECK (decision IN ('keep', 'trash')),
     pending_dates TEXT NOT NULL DEFAULT '[]',
     expires_at TEXT NOT NULL,
     PRIMARY KEY (user_id, id)

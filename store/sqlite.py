@@ -59,6 +59,7 @@ class _Known(NamedTuple):
     generation: int
     removed: bool
     date: str | None
+    decision: Decision | None
     pending: frozenset[str]
 
     @property
@@ -142,6 +143,9 @@ class SqliteStore:
             )
             photo = dataclasses.asdict(meta)
             photo["delete"] = False
+            # Also out of a tombstone: overwriting may announce the removal of the
+            # old version before the new one.
+            photo["decision"] = known.decision if known is not None else None
             photo["pending_dates"] = _to_json(pending)
             photo["analysed_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._upsert("photos", photo)
@@ -195,6 +199,7 @@ class SqliteStore:
                 key
                 | {
                     "generation": generation,
+                    "decision": known.decision if known is not None else None,
                     "pending_dates": _to_json(pending),
                     "expires_at": expires_at.isoformat(timespec="seconds"),
                 },
@@ -367,17 +372,17 @@ class SqliteStore:
 
     def _known(self, user_id: str, photo_id: str) -> _Known | None:
         row = self._db.execute(
-            """SELECT generation, 0 AS removed, date, pending_dates
+            """SELECT generation, 0 AS removed, date, decision, pending_dates
                FROM photos WHERE user_id = :user AND id = :id
                UNION ALL
-               SELECT generation, 1, NULL, pending_dates
+               SELECT generation, 1, NULL, decision, pending_dates
                FROM tombstones WHERE user_id = :user AND id = :id""",
             {"user": user_id, "id": photo_id},
         ).fetchone()
         if row is None:
             return None
-        generation, removed, date, pending = row
-        return _Known(generation, bool(removed), date, _from_json(pending))
+        generation, removed, date, decision, pending = row
+        return _Known(generation, bool(removed), date, decision, _from_json(pending))
 
     def _set_pending(self, user_id: str, photo_id: str, dates: Iterable[str]) -> None:
         self._db.execute(

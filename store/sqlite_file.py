@@ -1,6 +1,7 @@
 """The SQLite file itself: opening it, its tables, its transactions."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -74,8 +75,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     # Before anything is changed in what may be somebody else's file.
     if _check_owner(db, path):
         return
-    # Readers and the writer do not wait for each other.
-    db.execute("PRAGMA journal_mode = WAL")
+    _use_write_ahead_log(db)
     with transaction(db):
         # Again, now under the lock: another process may have just made it.
         if _check_owner(db, path):
@@ -85,6 +85,21 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             db.execute(statement)
         db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def _use_write_ahead_log(db: sqlite3.Connection) -> None:
+    """With it, readers and the writer do not wait for each other."""
+    # No busy timeout holds here: of two that make a file at once, one fails at once.
+    give_up_at_s = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as err:
+            busy = err.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > give_up_at_s:
+                raise
+        time.sleep(0.01)
 
 
 def _check_owner(db: sqlite3.Connection, path: Path) -> bool:
