@@ -45,14 +45,18 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_BAND_PX: Final = 256
 _SWAPS_SIDES: Final = (
     Image.Transpose.TRANSPOSE,
     Image.Transpose.ROTATE_270,
     Image.Transpose.TRANSVERSE,
     Image.Transpose.ROTATE_90,
 )
-# Four bytes a pixel in the decoder, and as much again while it converts: below
-# 1 GB at once, and a photo at the default limit is decoded alone.
+# Pillow's WebP decoder holds four frames at once, 16 bytes a pixel: 200 MP took
+# 3.1 GB, and this limit 1.6 GB.
+_MAX_PIXELS_OF: Final = {"WEBP": 100_000_000}
+# Decoding took up to 10 bytes a pixel in the other formats: about 1 GB at once.
+# A photo at the default limit is decoded alone, and took up to 2 GB.
 _BUDGET: Final = PixelBudget(100_000_000)
 
 # What Pillow's plugins raise on broken data; the list is from fuzzed files.
@@ -168,6 +172,7 @@ def decode(
     # Held for the header too: one that is read leniently may be another one.
     with _BUDGET.take(1):
         header = read_header(data)
+    max_pixels = min(max_pixels, _MAX_PIXELS_OF.get(header.format, max_pixels))
     if header.pixels > max_pixels:
         raise BadPhotoError(
             f"too large: {header.width} x {header.height} is "
@@ -226,9 +231,7 @@ def _decode(
             image = image.convert("RGBA" if image.has_transparency_data else "RGB")
         elif image.mode == "1":
             image = image.convert("L")
-        full_gray = None
-        if with_full_gray:
-            full_gray = cv2.cvtColor(_to_rgb(image), cv2.COLOR_RGB2GRAY)
+        full_gray = _full_gray(image) if with_full_gray else None
         scale = min(1.0, WORKING_SIDE_PX / longest)
         small = image.resize(
             (max(1, round(header.width * scale)), max(1, round(header.height * scale))),
@@ -243,13 +246,23 @@ def _decode(
         width, height = height, width
     return DecodedPhoto(
         rgb=rgb,
-        full_gray=np.asarray(full_gray, np.uint8) if with_full_gray else None,
+        full_gray=full_gray,
         width=width,
         height=height,
         format=header.format,
         capture=capture,
         damaged=damaged,
     )
+
+
+def _full_gray(image: Image.Image) -> NDArray[np.uint8]:
+    """The grey photo, in bands, so that no second colour frame is held."""
+    gray = np.empty((image.height, image.width), np.uint8)
+    for top in range(0, image.height, _BAND_PX):
+        bottom = min(top + _BAND_PX, image.height)
+        band = _to_rgb(image.crop((0, top, image.width, bottom)))
+        gray[top:bottom] = cv2.cvtColor(band, cv2.COLOR_RGB2GRAY)
+    return gray
 
 
 def _read_exif(image: Image.Image) -> tuple[int, Capture]:
@@ -269,8 +282,10 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     """Any colour mode but a palette to uint8, (H, W, 3), RGB."""
     if image.mode.startswith("I") or image.mode == "F":
         levels = np.asarray(image, np.float32)
-        # 16 bits come as I;16 or I, and measured light as F from 0 to 1.
-        white = 1.0 if image.mode == "F" and levels.max() <= 1 else 65535.0
+        # 16 bits come as I;16 or I; floating point may have any of these ranges.
+        white = 65535.0
+        if image.mode == "F" and levels.max() <= 255:
+            white = 1.0 if levels.max() <= 1 else 255.0
         gray = np.clip(levels * (255 / white), 0, 255).round().astype(np.uint8)
         return np.repeat(gray[:, :, np.newaxis], 3, axis=2)
     if image.has_transparency_data:

@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, cast
 
 from google.api_core.exceptions import GoogleAPIError, NotFound
@@ -46,11 +47,46 @@ def list_photos(address: str, user_id: str) -> Iterator[UploadEvent | ListingErr
     elif os.path.isdir(address):
         yield from _list_folder(os.path.realpath(address), user_id)
     else:
-        # A name may contain a bracket without being a pattern.
-        is_pattern = glob.has_magic(address) and not os.path.exists(address)
-        for path in glob.iglob(address, recursive=True) if is_pattern else [address]:
-            if not os.path.isdir(path):
-                yield from _list_file(path, user_id)
+        yield from _list_pattern(address, user_id)
+
+
+def is_pattern(address: str) -> bool:
+    """Whether an address is a glob; a name may contain a bracket without being one."""
+    if address.startswith(_GS):
+        return "*" in address or "?" in address
+    return glob.has_magic(address) and not os.path.lexists(address)
+
+
+def folder_prefix(address: str) -> str | None:
+    """What the paths of all photos in a folder begin with; None if it is none."""
+    if address.startswith(_GS):
+        if is_pattern(address):
+            return None
+        # A bucket's name must not match the beginning of another's.
+        return address if "/" in address.removeprefix(_GS) else f"{address}/"
+    return (
+        os.path.join(os.path.realpath(address), "") if os.path.isdir(address) else None
+    )
+
+
+def _list_pattern(address: str, user_id: str) -> Iterator[UploadEvent | ListingError]:
+    if not is_pattern(address):
+        yield from _list_file(address, user_id)
+        return
+    # Unlike `glob`, pathlib does not follow links to folders, which may lead
+    # back to where they are.
+    root = Path(Path(address).anchor)
+    pattern = Path(address).relative_to(root)
+    if pattern.name == "**":
+        pattern /= "*"
+    try:
+        for path in root.glob(str(pattern)):
+            if not path.is_dir():
+                yield from _list_file(str(path), user_id)
+            elif "**" not in pattern.parts:
+                yield from _list_folder(os.path.realpath(path), user_id)
+    except ValueError as err:
+        raise OSError(f"{address} is no pattern: {err}") from err
 
 
 def _list_folder(folder: str, user_id: str) -> Iterator[UploadEvent | ListingError]:
@@ -103,7 +139,7 @@ def _list_bucket(address: str, user_id: str) -> Iterator[UploadEvent]:
 
 def _list_blobs(address: str, user_id: str) -> Iterator[UploadEvent]:
     bucket, _, name = address.removeprefix(_GS).partition("/")
-    pattern = {"match_glob": name} if glob.has_magic(name) else {"prefix": name}
+    pattern = {"match_glob": name} if is_pattern(address) else {"prefix": name}
     for blob in storage_client().list_blobs(bucket, **pattern):
         # Consoles make an empty object to show a folder.
         if not blob.name.endswith("/"):
@@ -113,7 +149,7 @@ def _list_blobs(address: str, user_id: str) -> Iterator[UploadEvent]:
                 name=blob.name,
                 generation=int(blob.generation),
                 size_bytes=int(blob.size),
-                updated_at_s=blob.updated.timestamp(),
+                updated_at_s=blob.time_created.timestamp(),
             )
 
 
@@ -151,9 +187,10 @@ def read_photo(
                     size_bytes=info.st_size,
                     updated_at_s=info.st_mtime,
                 )
-            check_format(file.read(_BEGINNING_BYTES))
-            file.seek(0)
-            return file.read(), event
+            beginning = file.read(_BEGINNING_BYTES)
+            check_format(beginning)
+            # Going back to the start would cost a request for the object's size.
+            return beginning + file.read(), event
     except (FileNotFoundError, NotFound) as err:
         raise ObjectGoneError(event.path) from err
     except GoogleAPIError as err:

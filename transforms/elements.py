@@ -26,7 +26,7 @@ class UploadEvent:
         name: Object name, or absolute path.
         generation: Version of the object; for files the mtime in nanoseconds.
         size_bytes: Of the encoded photo.
-        updated_at_s: When it was stored, seconds since the Unix epoch.
+        updated_at_s: When this version was stored, seconds since the Unix epoch.
         removed: It is gone, this generation and all older ones.
         known_generation: What the store knew of the photo when it was looked
             up: the generation that is there or was removed. None if nothing.

@@ -1,22 +1,28 @@
 """The backfill's end of the graph: a listing instead of announcements."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, Literal, TypeAlias
 
 import apache_beam as beam
-from apache_beam.pvalue import DoOutputsTuple
+from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from store.urls import open_store
-from transforms.buckets import ListingError, list_photos
+from transforms.buckets import ListingError, folder_prefix, list_photos
 from transforms.counters import count
 from transforms.dead_letters import DEAD, DeadOutput, dead_letter
 from transforms.elements import LOCAL_BUCKET, DeadLetter, UploadEvent
 
+FOLDERS: Final = "folders"
+# Prefix of the paths in a folder, and whether there is any file in it.
+_Folder: TypeAlias = tuple[str, bool]
+_FolderOutput: TypeAlias = TaggedOutput[Literal["folders"], _Folder]
+
 
 class ListUploads(beam.PTransform):
-    """Addresses -> `uploads`: UploadEvent; `dead`: DeadLetter.
+    """Addresses -> `uploads`: UploadEvent; `folders`; `dead`: DeadLetter.
 
     Each file comes once, however many addresses lead to it, and the listing is
-    reshuffled so that workers share it.
+    shuffled so that workers share it.
 
     Args:
         user_id: The owner of all of them.
@@ -28,10 +34,10 @@ class ListUploads(beam.PTransform):
 
     def expand(
         self, addresses: beam.PCollection[str]
-    ) -> dict[str, beam.PCollection[UploadEvent | DeadLetter]]:
+    ) -> dict[str, beam.PCollection[UploadEvent | _Folder | DeadLetter]]:
         listed: DoOutputsTuple = addresses | "List" >> beam.ParDo(
             _ListDoFn(self._user_id)
-        ).with_outputs(DEAD, main="uploads")
+        ).with_outputs(FOLDERS, DEAD, main="uploads")
         uploads = (
             listed.uploads
             | "KeyById" >> beam.Map(_keyed)
@@ -39,14 +45,17 @@ class ListUploads(beam.PTransform):
             | "GroupById" >> beam.GroupByKey()
             | "TakeOne" >> beam.ParDo(_TakeOneDoFn())
         )
-        return {"uploads": uploads, DEAD: listed[DEAD]}
+        return {"uploads": uploads, FOLDERS: listed[FOLDERS], DEAD: listed[DEAD]}
 
 
 class _ListDoFn(beam.DoFn):
     def __init__(self, user_id: str) -> None:
         self._user_id = user_id
 
-    def process(self, address: str) -> Iterator[UploadEvent | DeadOutput]:
+    def process(
+        self, address: str
+    ) -> Iterator[UploadEvent | _FolderOutput | DeadOutput]:
+        is_empty = True
         for found in list_photos(address, self._user_id):
             if isinstance(found, ListingError):
                 count("photos_read")
@@ -61,7 +70,11 @@ class _ListDoFn(beam.DoFn):
                     )
                 )
             else:
+                is_empty = False
                 yield found
+        prefix = folder_prefix(address)
+        if prefix is not None:
+            yield TaggedOutput(FOLDERS, (prefix, not is_empty))
 
 
 class _TakeOneDoFn(beam.DoFn):
@@ -77,47 +90,38 @@ class _TakeOneDoFn(beam.DoFn):
 class FindRemoved(beam.PTransform):
     """What `ListUploads` found -> UploadEvent of what is no longer there.
 
-    Compares a user's stored photos under the folders with the listing of the
-    same folders. A folder that lists nothing, or not all, proves nothing: it
-    may be on an unplugged disk.
+    Compares a user's stored photos under the listed folders with the listing.
+    A folder in which there is nothing, or that could not be listed whole, proves
+    nothing: it may be on an unplugged disk.
 
     Args:
         store_url: Where the photos are stored.
         user_id: Whose photos.
-        folders: Absolute paths or `gs://bucket/prefix`, each listed whole.
     """
 
-    def __init__(self, store_url: str, user_id: str, folders: Sequence[str]) -> None:
+    def __init__(self, store_url: str, user_id: str) -> None:
         super().__init__()
         self._store_url = store_url
         self._user_id = user_id
-        self._prefixes = [_prefix(folder) for folder in folders]
 
     def expand(
-        self, listed: dict[str, beam.PCollection[UploadEvent | DeadLetter]]
+        self, listed: dict[str, beam.PCollection[UploadEvent | _Folder | DeadLetter]]
     ) -> beam.PCollection[UploadEvent]:
-        uploads = listed["uploads"]
-        not_empty = (
-            uploads
-            | "PrefixesOf" >> beam.FlatMap(_prefixes_of, self._prefixes)
-            | "NotEmpty" >> beam.Distinct()
-        )
+        folders = listed[FOLDERS]
         not_listed = listed[DEAD] | "NotListed" >> beam.Map(_path)
-        stored = (
-            uploads.pipeline
-            | "Prefixes" >> beam.Create(self._prefixes, reshuffle=False)
-            | "Stored" >> beam.ParDo(_StoredDoFn(self._store_url, self._user_id))
+        stored = folders | "Stored" >> beam.ParDo(
+            _StoredDoFn(self._store_url, self._user_id)
         )
         return (
             {
                 "stored": stored | "KeyStored" >> beam.Map(_keyed),
-                "listed": uploads | "KeyListed" >> beam.Map(_keyed),
+                "listed": listed["uploads"] | "KeyListed" >> beam.Map(_keyed),
             }
             | "Compare" >> beam.CoGroupByKey()
             | "KeepRemoved"
             >> beam.ParDo(
                 _KeepRemovedDoFn(),
-                not_empty=beam.pvalue.AsList(not_empty),
+                folders=beam.pvalue.AsList(folders),
                 not_listed=beam.pvalue.AsList(not_listed),
             )
         )
@@ -131,14 +135,6 @@ def _path(letter: DeadLetter) -> str:
     return letter.path
 
 
-def _prefix(folder: str) -> str:
-    return folder if folder.startswith("gs://") else folder.rstrip("/") + "/"
-
-
-def _prefixes_of(event: UploadEvent, prefixes: Sequence[str]) -> Iterator[str]:
-    return (prefix for prefix in prefixes if event.path.startswith(prefix))
-
-
 class _StoredDoFn(beam.DoFn):
     def __init__(self, store_url: str, user_id: str) -> None:
         self._store_url = store_url
@@ -150,7 +146,10 @@ class _StoredDoFn(beam.DoFn):
     def teardown(self) -> None:
         self._store.close()
 
-    def process(self, prefix: str) -> Iterator[UploadEvent]:
+    def process(self, folder: _Folder) -> Iterator[UploadEvent]:
+        prefix, has_files = folder
+        if not has_files:
+            return
         for path, generation in self._store.photos_under(self._user_id, prefix):
             bucket, name = LOCAL_BUCKET, path
             if path.startswith("gs://"):
@@ -170,7 +169,7 @@ class _KeepRemovedDoFn(beam.DoFn):
     def process(
         self,
         element: tuple[str, dict[str, Iterable[UploadEvent]]],
-        not_empty: Sequence[str],
+        folders: Sequence[_Folder],
         not_listed: Sequence[str],
     ) -> Iterator[UploadEvent]:
         _, sides = element
@@ -178,7 +177,8 @@ class _KeepRemovedDoFn(beam.DoFn):
             return
         # Folders inside one another find the same photo.
         event = next(iter(sides["stored"]))
-        if any(event.path.startswith(prefix) for prefix in not_empty) and not any(
-            event.path.startswith(folder) for folder in not_listed
-        ):
+        # The innermost folder knows best: it may be a disk of its own.
+        around = [folder for folder in folders if event.path.startswith(folder[0])]
+        _, has_files = max(around, key=lambda folder: len(folder[0]))
+        if has_files and not event.path.startswith(tuple(not_listed)):
             yield event

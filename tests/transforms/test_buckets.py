@@ -1,0 +1,337 @@
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage
+from google.cloud.storage.retry import DEFAULT_RETRY
+
+from transforms.buckets import (
+    ListingError,
+    ObjectGoneError,
+    list_photos,
+    read_photo,
+    storage_client,
+)
+from transforms.elements import UploadEvent
+
+
+def _put(path: Path, data: bytes = b"photo") -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return str(path)
+
+
+def _names(address: str | Path) -> list[str]:
+    found = list(list_photos(str(address), "ann"))
+    assert [event for event in found if isinstance(event, ListingError)] == []
+    return [event.name for event in found if isinstance(event, UploadEvent)]
+
+
+def _errors(address: str | Path) -> list[ListingError]:
+    found = list_photos(str(address), "ann")
+    return [error for error in found if isinstance(error, ListingError)]
+
+
+def _event(address: str | Path) -> UploadEvent:
+    (event,) = list_photos(str(address), "ann")
+    assert isinstance(event, UploadEvent)
+    return event
+
+
+def _accept(_: bytes) -> None:
+    pass
+
+
+class TestFolders:
+    def test_folder_is_searched_to_any_depth(self, tmp_path: Path) -> None:
+        names = ["a.jpg", "b/c.jpg", "b/d/e/notes.txt", ".hidden/.f.jpg", "ä ö/🌅.jpg"]
+        expected = sorted(_put(tmp_path / name) for name in names)
+        (tmp_path / "empty").mkdir()
+        assert sorted(_names(tmp_path)) == expected
+        assert sorted(_names(f"{tmp_path}/b/..//")) == expected
+
+    def test_event_tells_what_is_known_of_the_file(self, tmp_path: Path) -> None:
+        path = _put(tmp_path / "a.jpg", b"12345")
+        os.utime(path, ns=(0, 1_600_000_000_125_000_001))
+        assert _event(tmp_path) == UploadEvent(
+            user_id="ann",
+            bucket="file",
+            name=path,
+            generation=1_600_000_000_125_000_001,
+            size_bytes=5,
+            updated_at_s=1_600_000_000.125,
+        )
+
+    def test_relative_addresses_give_absolute_names(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = _put(tmp_path / "roll" / "a.jpg")
+        monkeypatch.chdir(tmp_path)
+        for address in ("roll", "roll/a.jpg", "./roll/../roll/*.jpg", "."):
+            assert _names(address) == [path]
+
+    def test_link_to_a_file_has_the_name_of_the_file(self, tmp_path: Path) -> None:
+        path = _put(tmp_path / "a.jpg")
+        (tmp_path / "b.jpg").symlink_to("a.jpg")
+        (tmp_path / "c.jpg").symlink_to("b.jpg")
+        assert _names(tmp_path) == [path] * 3
+        assert _names(tmp_path / "c.jpg") == [path]
+
+    def test_links_to_folders_are_not_followed(self, tmp_path: Path) -> None:
+        path = _put(tmp_path / "roll" / "a.jpg")
+        _put(tmp_path / "elsewhere" / "b.jpg")
+        (tmp_path / "roll" / "out").symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "roll" / "up").symlink_to("..")
+        (tmp_path / "roll" / "self").symlink_to(".")
+        assert _names(tmp_path / "roll") == [path]
+
+    def test_folder_may_be_named_by_a_link(self, tmp_path: Path) -> None:
+        path = _put(tmp_path / "roll" / "a.jpg")
+        (tmp_path / "link").symlink_to("roll")
+        assert _names(tmp_path / "link") == [path]
+
+    @pytest.mark.parametrize("target", ["gone.jpg", "link.jpg"], ids=["gone", "self"])
+    def test_link_that_leads_nowhere(self, tmp_path: Path, target: str) -> None:
+        path = _put(tmp_path / "a.jpg")
+        link = tmp_path / "link.jpg"
+        link.symlink_to(target)
+        found = list(list_photos(str(tmp_path), "ann"))
+        (error,) = (each for each in found if isinstance(each, ListingError))
+        assert error.path == str(link)
+        assert error.detail.startswith("can not look at the file: ")
+        assert [each.name for each in found if isinstance(each, UploadEvent)] == [path]
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda name: open(name, "wb").close(),
+            lambda name: os.symlink(b"gone.jpg", name),
+        ],
+        ids=["file", "link"],
+    )
+    def test_name_that_is_no_text(
+        self, tmp_path: Path, make: Callable[[bytes], None]
+    ) -> None:
+        make(os.fsencode(tmp_path) + b"/caf\xe9.jpg")
+        (error,) = _errors(tmp_path)
+        # It is written to files and shown, so it has to be text.
+        assert error.path == f"{tmp_path}/caf\\xe9.jpg"
+        assert error.path.encode()
+
+    def test_folder_whose_name_is_no_text(self, tmp_path: Path) -> None:
+        folder = os.fsencode(tmp_path) + b"/\xff"
+        os.mkdir(folder)
+        open(folder + b"/a.jpg", "wb").close()
+        assert _errors(tmp_path) == [
+            ListingError(
+                f"{tmp_path}/\\xff/a.jpg", "the file name is not valid UTF-8; rename it"
+            )
+        ]
+
+    def test_folder_without_permission(self, tmp_path: Path, ordinary_user) -> None:
+        _put(tmp_path / "locked" / "a.jpg")
+        tmp_path.chmod(0o755)
+        (tmp_path / "locked").chmod(0)
+        with ordinary_user():
+            errors = _errors(tmp_path)
+        (tmp_path / "locked").chmod(0o700)
+        (error,) = errors
+        assert error.path == str(tmp_path / "locked")
+        assert error.detail == "can not list the folder: Permission denied"
+
+    def test_pipes_are_no_photos(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.jpg")
+        assert _names(tmp_path) == []
+
+
+class TestFilesAndGlobs:
+    def test_single_file(self, tmp_path: Path) -> None:
+        path = _put(tmp_path / "a.jpg")
+        _put(tmp_path / "b.jpg")
+        assert _names(path) == [path]
+
+    def test_missing_file(self, tmp_path: Path) -> None:
+        missing = str(tmp_path / "a.jpg")
+        (error,) = _errors(missing)
+        assert error.path == missing
+        assert error.detail == "can not look at the file: No such file or directory"
+
+    @pytest.mark.parametrize("name", ["a[1].jpg", "why?.jpg", "*.jpg"])
+    def test_name_that_looks_like_a_pattern(self, tmp_path: Path, name: str) -> None:
+        path = _put(tmp_path / name)
+        _put(tmp_path / "a1.jpg")
+        assert _names(path) == [path]
+
+    def test_folder_that_looks_like_a_pattern(self, tmp_path: Path) -> None:
+        path = _put(tmp_path / "trip [2020]" / "a.jpg")
+        assert _names(tmp_path / "trip [2020]") == [path]
+
+    @pytest.mark.parametrize(
+        ("pattern", "expected"),
+        [
+            ("*.jpg", ["a.jpg", "b.jpg"]),
+            ("[a]*", ["a.jpg", "a.png"]),
+            ("**/*.jpg", ["a.jpg", "b.jpg", "c/d.jpg", "c/e/f.jpg"]),
+            ("c/**", ["c/d.jpg", "c/e/f.jpg"]),
+            ("*/d.???", ["c/d.jpg"]),
+            # A folder that matches is searched as one that is named.
+            ("c*", ["c/d.jpg", "c/e/f.jpg"]),
+            ("*.heic", []),
+        ],
+    )
+    def test_pattern(self, tmp_path: Path, pattern: str, expected: list[str]) -> None:
+        for name in ("a.jpg", "a.png", "b.jpg", "c/d.jpg", "c/e/f.jpg"):
+            _put(tmp_path / name)
+        # Neither way may a pattern go round in circles.
+        (tmp_path / "c" / "loop").symlink_to(tmp_path)
+        names = [str(tmp_path / name) for name in expected]
+        assert sorted(_names(tmp_path / pattern)) == names
+
+
+class TestReadFile:
+    def test_reads_it_whole(self, tmp_path: Path) -> None:
+        data = os.urandom(200_000)
+        event = _event(_put(tmp_path / "a.jpg", data))
+        seen: list[bytes] = []
+        assert read_photo(event, seen.append) == (data, event)
+        assert seen == [data[: 64 * 1024]]
+
+    def test_what_the_check_raises_ends_the_reading(self, tmp_path: Path) -> None:
+        event = _event(_put(tmp_path / "a.jpg"))
+
+        def refuse(beginning: bytes) -> None:
+            raise LookupError(beginning)
+
+        with pytest.raises(LookupError, match="photo"):
+            read_photo(event, refuse)
+
+    def test_changed_file_counts_as_it_is_now(self, tmp_path: Path) -> None:
+        path = _put(tmp_path / "a.jpg", b"old")
+        os.utime(path, ns=(0, 10**18))
+        listed = _event(path)
+        _put(tmp_path / "a.jpg", b"longer than before")
+        os.utime(path, ns=(0, 2 * 10**18))
+        data, event = read_photo(listed, _accept)
+        assert data == b"longer than before"
+        assert event == _event(path)
+        assert (event.generation, event.size_bytes) == (2 * 10**18, 18)
+
+    def test_removed_file_is_gone(self, tmp_path: Path) -> None:
+        event = _event(_put(tmp_path / "a.jpg"))
+        (tmp_path / "a.jpg").unlink()
+        with pytest.raises(ObjectGoneError):
+            read_photo(event, _accept)
+
+    def test_what_became_a_folder_can_not_be_read(self, tmp_path: Path) -> None:
+        event = _event(_put(tmp_path / "a.jpg"))
+        (tmp_path / "a.jpg").unlink()
+        (tmp_path / "a.jpg").mkdir()
+        with pytest.raises(IsADirectoryError):
+            read_photo(event, _accept)
+
+
+@pytest.fixture
+def bucket(cloud_storage: storage.Client) -> storage.Bucket:
+    return cloud_storage.create_bucket(f"photos-{uuid.uuid4().hex}")
+
+
+def _upload(bucket: storage.Bucket, name: str, data: bytes = b"photo") -> None:
+    bucket.blob(name).upload_from_string(data)
+
+
+class TestCloudStorage:
+    def test_prefix(self, bucket: storage.Bucket) -> None:
+        for name in ("users/ann/a.jpg", "users/ann/b/ä c.jpg", "users/bob/d.jpg"):
+            _upload(bucket, name)
+        _upload(bucket, "users/ann/folder/", b"")
+        address = f"gs://{bucket.name}"
+        names = ["users/ann/a.jpg", "users/ann/b/ä c.jpg", "users/bob/d.jpg"]
+        assert _names(address) == names
+        assert _names(f"{address}/users/ann/") == names[:2]
+        assert _names(f"{address}/users/bob/d.jpg") == names[2:]
+        assert _names(f"{address}/users/eve/") == []
+
+    def test_pattern(self, bucket: storage.Bucket) -> None:
+        for name in ("a.jpg", "b/c.jpg", "b/d.png", "b/e/f.jpg"):
+            _upload(bucket, name)
+        address = f"gs://{bucket.name}"
+        assert _names(f"{address}/**.jpg") == ["a.jpg", "b/c.jpg", "b/e/f.jpg"]
+        assert _names(f"{address}/b/*.jpg") == ["b/c.jpg"]
+
+    def test_event_tells_what_is_known_of_the_object(
+        self, bucket: storage.Bucket
+    ) -> None:
+        _upload(bucket, "users/ann/a.jpg", b"12345")
+        blob = bucket.get_blob("users/ann/a.jpg")
+        assert blob is not None
+        event = _event(f"gs://{bucket.name}")
+        assert event == UploadEvent(
+            user_id="ann",
+            bucket=bucket.name,
+            name="users/ann/a.jpg",
+            generation=blob.generation,
+            size_bytes=5,
+            updated_at_s=blob.updated.timestamp(),
+        )
+        assert event.path == f"gs://{bucket.name}/users/ann/a.jpg"
+
+    def test_missing_bucket(self, cloud_storage: storage.Client) -> None:
+        with pytest.raises(OSError, match="can not list gs://no-such-bucket/a: 404"):
+            list(list_photos("gs://no-such-bucket/a", "ann"))
+
+    # Larger than one request fetches.
+    @pytest.mark.parametrize("size", [0, 1, 70_000, 20_000_000])
+    def test_reads_it_whole(self, bucket: storage.Bucket, size: int) -> None:
+        data = os.urandom(size)
+        _upload(bucket, "a.jpg", data)
+        event = _event(f"gs://{bucket.name}")
+        seen: list[bytes] = []
+        assert read_photo(event, seen.append) == (data, event)
+        assert seen == [data[: 64 * 1024]]
+
+    def test_asks_for_the_generation(
+        self, bucket: storage.Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The emulator does not look at it, so the request is what can be seen.
+        _upload(bucket, "a.jpg")
+        event = _event(f"gs://{bucket.name}")
+        asked: list[str] = []
+        session = storage_client()._http
+        send = session.request
+
+        def request(method: str, url: str, **rest: object) -> object:
+            asked.append(url)
+            return send(method, url, **rest)
+
+        monkeypatch.setattr(session, "request", request)
+        read_photo(event, _accept)
+        # Real answers repeat the generation; without it the second is lost here.
+        assert f"generation={event.generation}" in asked[0]
+        assert all("alt=media" in url for url in asked)
+
+    def test_removed_object_is_gone(self, bucket: storage.Bucket) -> None:
+        _upload(bucket, "a.jpg")
+        event = _event(f"gs://{bucket.name}")
+        bucket.blob("a.jpg").delete()
+        with pytest.raises(ObjectGoneError):
+            read_photo(event, _accept)
+
+    def test_no_connection_is_an_os_error(
+        self, cloud_storage: storage.Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        unreachable = storage.Client(
+            project="p",
+            credentials=AnonymousCredentials(),
+            client_options={"api_endpoint": "http://127.0.0.1:1"},
+        )
+        # Two minutes of trying again, made short.
+        monkeypatch.setattr(DEFAULT_RETRY, "_timeout", 0.1)
+        monkeypatch.setattr("transforms.buckets.storage_client", lambda: unreachable)
+        event = UploadEvent("ann", "bucket", "a.jpg", 1, 5, 0.0)
+        with pytest.raises(OSError, match="Cloud Storage: "):
+            read_photo(event, _accept)
+        with pytest.raises(OSError, match="can not list gs://bucket: "):
+            list(list_photos("gs://bucket", "ann"))
