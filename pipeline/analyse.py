@@ -12,6 +12,7 @@ from models import blur, descriptors, screenshots, similarity
 from models.darkness import network as darkness
 from models.images import WORKING_SIDE_PX
 from models.similarity import SimilarOptions
+from pipeline.errors import UsageError
 from pipeline.options import (
     BackfillOptions,
     BlurOptions,
@@ -51,13 +52,19 @@ class AnalysisSettings:
 
 
 def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
-    """Read the options once, and label what they lead to."""
+    """Read the options once, and label what they lead to.
+
+    Raises:
+        UsageError: The model that was named is not there.
+    """
     backfill = options.view_as(BackfillOptions)
     blurred = options.view_as(BlurOptions)
     dark = options.view_as(DarknessOptions)
     shots = options.view_as(ScreenshotOptions)
     similar = options.view_as(SimilarityOptions).similar()
     dark_model = Path(dark.dark_model) if dark.dark_model else darkness.WEIGHTS
+    if not dark_model.is_file():
+        raise UsageError(f"--dark-model: no such file: {dark_model}")
     sharpness = blurred.blur_threshold
     if sharpness is None:
         sharpness = (

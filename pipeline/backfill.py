@@ -18,7 +18,7 @@ def build_backfill(
     settings: AnalysisSettings,
     *,
     dead_letters: str,
-    prune: Sequence[str] = (),
+    prune: bool = False,
 ) -> None:
     """Add the steps of a backfill to a pipeline.
 
@@ -28,7 +28,8 @@ def build_backfill(
         user_id: The owner of all photos.
         settings: What is looked for.
         dead_letters: File for what could not be analysed.
-        prune: Folders of `addresses` whose missing photos are forgotten.
+        prune: Forget the photos that are no longer in the folders among
+            `addresses`.
     """
     listed = (
         pipeline
@@ -37,9 +38,7 @@ def build_backfill(
     )
     events = listed["uploads"]
     if prune:
-        missing = listed | "FindRemoved" >> FindRemoved(
-            settings.store_url, user_id, prune
-        )
+        missing = listed | "FindRemoved" >> FindRemoved(settings.store_url, user_id)
         events = (events, missing) | "ListedAndRemoved" >> beam.Flatten()
     analysed = events | "AnalysePhotos" >> AnalysePhotos(settings)
     # Of this user only, so that users' backfills do not do each other's work.

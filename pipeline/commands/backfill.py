@@ -1,7 +1,6 @@
 """`piccl backfill`: photos that were there before."""
 
 import argparse
-import glob
 import json
 import os
 import re
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     options = pipeline_options(beam_args, args, _groups())
     check_user(args.user)
     addresses = [os.path.expanduser(address) for address in args.photos]
-    folders = check_addresses(addresses, args.user, prune=args.prune)
+    check_addresses(addresses, args.user, prune=args.prune)
     check_dead_letters(args.dead_letters)
     settings = analysis_settings(options)
     try:
@@ -79,7 +78,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         args.user,
         settings,
         dead_letters=args.dead_letters,
-        prune=folders if args.prune else (),
+        prune=args.prune,
     )
     with show_progress(console):
         counters = run_job(pipeline)
@@ -110,32 +109,25 @@ def check_user(user_id: str) -> None:
         )
 
 
-def check_addresses(
-    addresses: Sequence[str], user_id: str, *, prune: bool
-) -> list[str]:
+def check_addresses(addresses: Sequence[str], user_id: str, *, prune: bool) -> None:
     """Refuse addresses under which there is nothing, before a job starts.
-
-    Returns:
-        The folders among them, as the photos in them are addressed.
 
     Raises:
         UsageError: One is missing, empty or can not be listed.
     """
-    folders = []
+    from transforms.buckets import folder_prefix, is_pattern
+
     for address in addresses:
         is_bucket = address.startswith("gs://")
-        if os.path.isdir(address):
-            folders.append(os.path.realpath(address))
-        elif is_bucket and not glob.has_magic(address):
-            folders.append(address)
-        elif prune:
-            raise UsageError(f"--prune compares whole folders; {address} is not one")
-        elif os.path.isfile(address) and not os.access(address, os.R_OK):
-            raise UsageError(f"can not read {address}: no permission")
-        elif not (is_bucket or glob.has_magic(address) or os.path.lexists(address)):
+        if not (is_bucket or is_pattern(address) or os.path.lexists(address)):
             raise UsageError(f"no such file or folder: {address}")
+        if prune and folder_prefix(address) is None:
+            raise UsageError(f"--prune compares whole folders; {address} is not one")
+        if os.path.isfile(address) and not os.access(
+            address, os.R_OK, effective_ids=True
+        ):
+            raise UsageError(f"can not read {address}: no permission")
         _check_not_empty(address, user_id)
-    return folders
 
 
 def _check_not_empty(address: str, user_id: str) -> None:
@@ -161,7 +153,11 @@ def check_dead_letters(path: str) -> None:
     if path.startswith("gs://"):
         return
     folder = Path(path).resolve().parent
-    if Path(path).is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    if (
+        Path(path).is_dir()
+        or not folder.is_dir()
+        or not os.access(folder, os.W_OK, effective_ids=True)
+    ):
         raise UsageError(f"--dead-letters {path}: can not write this file")
 
 

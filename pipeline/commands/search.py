@@ -154,8 +154,10 @@ def _print_table(photos: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _common_folder(paths: Sequence[str]) -> str:
-    shared = os.path.commonprefix(paths)
-    return shared[: shared.rfind("/") + 1]
+    folders = {path.rpartition("/")[0] for path in paths}
+    if not folders or any(folder.startswith("gs://") for folder in folders):
+        return ""
+    return os.path.join(os.path.commonpath(folders), "")
 
 
 def _reasons(photo: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,85 @@
+"""Small photos made in the test, and a look into the tables."""
+
+import io
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.ExifTags import IFD, Base
+
+from pipeline.__main__ import main
+
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def jpeg() -> Callable[..., bytes]:
+    """Makes a JPEG: scenes differ, shots of one scene are alike."""
+
+    def make(
+        scene: int, shot: int = 0, taken_at: str | None = None, light: float = 1.0
+    ) -> bytes:
+        # Scenes tell apart by where their shapes are and by their colours.
+        random = np.random.default_rng(scene)
+        image = np.full((240, 320, 3), random.integers(60, 200, 3), np.uint8)
+        for _ in range(40):
+            x, y = (int(v) for v in random.integers((0, 0), (320, 240)))
+            colour = tuple(int(v) for v in random.integers(0, 255, 3))
+            size = int(random.integers(8, 50))
+            cv2.rectangle(image, (x, y), (x + size, y + size), colour, -1)
+            cv2.circle(image, (y, x), size // 2, colour[::-1], 2)
+        image = np.roll(image, shot * 2, axis=1)
+        image = (image * light).astype(np.uint8)
+        exif = Image.Exif()
+        if taken_at is not None:
+            exif[Base.Make] = "test"
+            exif.get_ifd(IFD.Exif)[Base.DateTimeOriginal] = taken_at
+        out = io.BytesIO()
+        Image.fromarray(image).save(out, "JPEG", quality=90, exif=exif)
+        return out.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def backfill(tmp_path: Path) -> Callable[..., int]:
+    """Runs `piccl backfill` in this process; returns its exit code."""
+
+    def run(*photos: Path, db: Path, user: str = "me", flags: tuple[str, ...] = ()):
+        return main(
+            [
+                "backfill",
+                *map(str, photos),
+                f"--user={user}",
+                f"--store=sqlite:///{db}",
+                f"--dead-letters={tmp_path / 'dead.jsonl'}",
+                *flags,
+            ]
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def rows() -> Callable[[Path], Rows]:
+    """The four tables, but for the clock of the run."""
+
+    def read(path: Path) -> Rows:
+        db = sqlite3.connect(path)
+        db.row_factory = sqlite3.Row
+        tables = {}
+        for table in ("users", "photos", "tags", "deletions"):
+            order = "id" if table == "users" else "user_id, id"
+            tables[table] = [
+                {k: v for k, v in dict(row).items() if k != "analysed_at"}
+                for row in db.execute(f"SELECT * FROM {table} ORDER BY {order}")
+            ]
+        db.close()
+        return tables
+
+    return read

@@ -1,0 +1,188 @@
+"""The whole backfill on real photos, as a person runs it."""
+
+import json
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pipeline import PipelineVisitor
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import EmbeddedPythonEnvironment
+from PIL import Image
+
+from pipeline.__main__ import main
+from pipeline.analyse import analysis_settings
+from pipeline.backfill import build_backfill
+
+
+@pytest.fixture(scope="module")
+def everything(shared_photos: Path, tmp_path_factory) -> tuple[Path, dict, list[dict]]:
+    """One backfill of all the labelled photos: database, summary, dead letters."""
+    folder = tmp_path_factory.mktemp("everything")
+    db, dead = folder / "piccl.db", folder / "dead.jsonl"
+    out = folder / "summary.json"
+    with pytest.MonkeyPatch.context() as patch, out.open("w") as stdout:
+        patch.setattr("sys.stdout", stdout)
+        code = main(
+            [
+                "backfill",
+                str(shared_photos),
+                "--user=me",
+                f"--store=sqlite:///{db}",
+                f"--dead-letters={dead}",
+                "--json",
+            ]
+        )
+    assert code == 0
+    letters = [json.loads(line) for line in dead.read_text().splitlines()]
+    return db, json.loads(out.read_text()), letters
+
+
+def test_every_file_ends_exactly_once(everything, shared_photos) -> None:
+    db, summary, letters = everything
+    files = {str(p.resolve()) for p in shared_photos.rglob("*") if p.is_file()}
+    with closing(sqlite3.connect(db)) as reader:
+        stored = [path for (path,) in reader.execute("SELECT path FROM photos")]
+    ended = Counter([*stored, *(letter["path"] for letter in letters)])
+    assert set(ended) == files
+    assert set(ended.values()) == {1}
+
+    assert summary["read"] == len(files)
+    assert summary["analysed"] == len(stored)
+    assert sum(summary["dead_letters"].values()) == len(letters)
+    assert summary["read"] == (summary["analysed"] + summary["skipped"] + len(letters))
+
+
+def test_dead_letters_tell_step_reason_and_path(everything) -> None:
+    _, _, letters = everything
+    assert letters
+    for letter in letters:
+        assert letter["step"] == "LoadPhotos"
+        assert letter["user_id"] == "me"
+        assert Path(letter["path"]).is_file()
+        assert letter["reason"] in {
+            "not a photo",
+            "not a photo, or its header is damaged",
+            "empty file",
+            "too large",
+            "damaged",
+            "damaged header",
+        }
+        assert "Traceback" not in letter["detail"]
+        assert "\n" not in letter["detail"]
+
+
+def test_every_photo_has_its_tags_and_deletions(everything) -> None:
+    db, summary, _ = everything
+    with closing(sqlite3.connect(db)) as reader:
+        for table in ("photos", "tags", "deletions"):
+            (number,) = reader.execute(f"SELECT count(*) FROM {table}").fetchone()
+            assert number == summary["photos"]
+        tagged = "SELECT count(*) FROM tags WHERE person IS NOT NULL"
+        assert reader.execute(tagged).fetchone() == (0,)
+        waiting = "SELECT count(*) FROM photos WHERE pending_dates <> '[]'"
+        assert reader.execute(waiting).fetchone() == (0,)
+
+
+def test_groups_keep_one_and_recommend_the_others(everything) -> None:
+    db, _, _ = everything
+    with closing(sqlite3.connect(db)) as reader:
+        groups = reader.execute(
+            """SELECT similar_group, count(*), sum(similar), count(DISTINCT keeper),
+                      sum("delete"), max(photos.id = keeper AND "delete")
+               FROM photos JOIN deletions USING (user_id, id)
+               WHERE similar_group IS NOT NULL GROUP BY similar_group"""
+        ).fetchall()
+    assert groups
+    for _, members, similar, keepers, recommended, keeper_recommended in groups:
+        assert members >= 2
+        assert similar == members - 1
+        assert keepers == 1
+        assert recommended < members
+        assert not keeper_recommended
+
+
+def test_a_photo_is_decoded_once(tmp_path, jpeg, backfill, monkeypatch) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(5):
+        (folder / f"{i}.jpg").write_bytes(jpeg(i, taken_at="2024:05:01 12:00:00"))
+
+    decodes: Counter[str] = Counter()
+    get_decoder = Image._getdecoder
+
+    def counted(mode, decoder_name, *args):
+        decodes[decoder_name] += 1
+        return get_decoder(mode, decoder_name, *args)
+
+    monkeypatch.setattr(Image, "_getdecoder", counted)
+    assert backfill(folder, db=tmp_path / "piccl.db") == 0
+    assert decodes == {"jpeg": 5}
+
+
+@pytest.fixture
+def graph(tmp_path) -> beam.Pipeline:
+    """The graph of a backfill with all its branches, not run."""
+    options = PipelineOptions(["--prune"], store=f"sqlite:///{tmp_path}/piccl.db")
+    pipeline = beam.Pipeline(options=options)
+    build_backfill(
+        pipeline,
+        ["/photos"],
+        "me",
+        analysis_settings(options),
+        dead_letters=str(tmp_path / "dead.jsonl"),
+        prune=True,
+    )
+    return pipeline
+
+
+class _Shuffles(PipelineVisitor):
+    def __init__(self) -> None:
+        self.types: dict[str, str] = {}
+
+    def visit_transform(self, node) -> None:
+        if isinstance(node.transform, beam.GroupByKey):
+            (pcoll,) = node.inputs
+            self.types[node.full_label] = str(pcoll.element_type)
+
+
+def test_pixels_never_enter_a_shuffle(graph) -> None:
+    shuffles = _Shuffles()
+    graph.visit(shuffles)
+    event = "<class 'transforms.elements.UploadEvent'>"
+    assert shuffles.types == {
+        "ListUploads/GroupById": f"Tuple[<class 'str'>, {event}]",
+        "FindRemoved/Compare/CoGroupByKeyImpl/GroupByKey": (
+            f"Tuple[<class 'str'>, Tuple[<class 'str'>, {event}]]"
+        ),
+        "GroupSimilar/GroupByUserAndDate": (
+            "Tuple[Tuple[<class 'str'>, <class 'str'>], None]"
+        ),
+        "WriteDeadLetters/WriteLines/Write/WriteImpl/GroupByKey": (
+            "Tuple[<class 'NoneType'>, <class 'str'>]"
+        ),
+    }
+
+
+def test_all_steps_of_a_photo_are_fused(graph) -> None:
+    environment = EmbeddedPythonEnvironment.default()
+    _, stages = FnApiRunner().create_stages(
+        graph.to_runner_api(default_environment=environment)
+    )
+    fused = [[step.unique_name for step in stage.transforms] for stage in stages]
+    (photo_stage,) = (
+        steps for steps in fused if any("/LoadPhotos/" in step for step in steps)
+    )
+    for name in (
+        "SkipAnalysed",
+        "ScoreBlur",
+        "ScoreScreenshots",
+        "DescribePhotos",
+        "ScoreDarkness/RunInference",
+        "WritePhotos",
+    ):
+        assert any(f"AnalysePhotos/{name}" in step for step in photo_stage), name
