@@ -7,16 +7,16 @@ what a threshold on the mean gets wrong.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from models.darkness import network
+from models.darkness.variants import make_meant, make_too_dark, vary
 
 if TYPE_CHECKING:
     import keras
@@ -44,13 +44,6 @@ _TOO_DARK, _MADE_TOO_DARK, _MEANT, _MADE_MEANT, _BRIGHT = 20, 12, 20, 7, 5
 # Wrong recommendations cost far more than missed ones: on our photos 3 % instead
 # of 5 % halves them and misses six of sixty too dark photos more.
 MAX_MEANT_SHARE: Final = 0.03
-
-# Light to stored values and back; sRGB's exact curve differs by less than what
-# cameras do to it.
-_GAMMA: Final = 2.2
-_SIDE_PX: Final = network.INPUT_PX
-# Rows and columns of a photo, in pixels.
-_Y, _X = np.mgrid[:_SIDE_PX, :_SIDE_PX]
 
 _EXPOSURE_SERIES: Final = re.compile(r"sice_\d+")
 # Webcams, and sets that show one scene under several numbers.
@@ -112,82 +105,6 @@ def split_groups(examples: Examples, parts: int, seed: int) -> Rows:
         part_of[row] = np.argmin(filled @ held[row])
         filled[part_of[row]] += held[row]
     return np.asarray(part_of[rows])
-
-
-# Variants: float32, (64, 64, 3), RGB, 0 to 1, in and out. Their ranges are set
-# by eye, against the labelled photos.
-
-
-def vary(pixels: Floats, rng: np.random.Generator) -> Floats:
-    """Mirror, crop and brighten a little, too little to change the judgement."""
-    side = int(rng.integers(50, _SIDE_PX + 1))
-    top, left = rng.integers(0, _SIDE_PX - side + 1, 2)
-    part = pixels[top : top + side, left : left + side, :]
-    if rng.random() < 0.5:
-        part = part[:, ::-1]
-    full = cv2.resize(part, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_LINEAR)
-    return _stored(np.asarray(full) * rng.uniform(0.88, 1.14))
-
-
-def make_too_dark(bright: Floats, rng: np.random.Generator) -> Floats:
-    """Under-expose until the subject is hard to make out.
-
-    Some keep one lamp, which lifts every high percentile, some are of snow, which
-    stays gray where other subjects turn black, and some are of a pocket's inside.
-    """
-    kind = rng.random()
-    if kind < 0.2:
-        y, x = rng.uniform(0, _SIDE_PX, 2)
-        squared_px = (_Y - y) ** 2 + (_X - x) ** 2
-        glow = np.exp(-squared_px / (2 * rng.uniform(0.6, 2.2) ** 2))
-        lamp = glow[..., np.newaxis] * rng.uniform((0.7, 0.6, 0.3), 1.0)
-        return _stored(np.maximum(_expose(bright, rng.uniform(-8, -4.5), rng), lamp))
-    if kind < 0.4:
-        return _expose(_snowy(bright, rng), rng.uniform(-8, -5), rng)
-    if kind < 0.55:
-        return _expose(bright, rng.uniform(-16, -9), rng)
-    return _expose(bright, rng.uniform(-7, -3.5), rng)
-
-
-def make_meant(bright: Floats, rng: np.random.Generator) -> Floats:
-    """Darken as somebody may mean it, or so little that it does not matter."""
-    kind = rng.random()
-    if kind < 0.35:  # a lit subject before black: stage, portrait, night window
-        y, x = rng.uniform(12, _SIDE_PX - 12, 2)
-        ry, rx = rng.uniform(7, 22, 2)
-        distance = np.hypot((_Y - y) / ry, (_X - x) / rx)
-        fall = rng.uniform(4, 8) * np.clip(distance - 0.7, 0, 1)
-        return _expose(bright, -rng.uniform(0, 1) - fall, rng)
-    if kind < 0.6:  # a silhouette under a bright sky
-        ends = np.linspace(0, _SIDE_PX, 6)
-        skyline = np.interp(_X[0], ends, rng.uniform(14, 50, 6))
-        lit, black = rng.uniform(-2, -0.5), rng.uniform(-7, -4)
-        return _expose(bright, np.where(skyline < _Y, black, lit), rng)
-    if kind < 0.8:  # snow as meters see it
-        return _expose(_snowy(bright, rng), rng.uniform(-2.5, -0.5), rng)
-    return _expose(bright, rng.uniform(-2, -0.5), rng)
-
-
-def _expose(
-    pixels: Floats, stops: float | NDArray[np.float64], rng: np.random.Generator
-) -> Floats:
-    light = pixels**_GAMMA * np.exp2(np.asarray(stops)[..., np.newaxis])
-    # Shot noise grows with the root of the light, read noise does not. Both
-    # are small: each of these pixels is the mean of many.
-    deviation = np.sqrt(2e-5 * light + rng.uniform(0, 0.002) ** 2)
-    light = light + rng.normal(size=light.shape) * deviation
-    return _stored(np.clip(light, 0, 1) ** (1 / rng.uniform(1.8, 2.6)))
-
-
-def _snowy(pixels: Floats, rng: np.random.Generator) -> Floats:
-    gray = pixels.mean(axis=2, keepdims=True)
-    faded = gray + 0.3 * (pixels - gray)
-    return np.asarray(1 - rng.uniform(0.2, 0.5) * (1 - faded), np.float32)
-
-
-def _stored(pixels: NDArray[np.floating]) -> Floats:
-    # Eight bits keep little of a dark photo, so variants lose the same.
-    return np.asarray((np.clip(pixels, 0, 1) * 255).round() / 255, np.float32)
 
 
 def train(
@@ -321,59 +238,6 @@ def _weights(examples: Examples) -> Floats:
     counts = np.bincount(examples.kinds, minlength=3)
     weights = (share / np.maximum(counts, 1))[examples.kinds]
     return np.asarray(weights / weights.mean(), np.float32)
-
-
-def auc(positive: Scores, negative: Scores) -> float:
-    """Share of pairs in which the positive scores higher; a tie counts half.
-
-    Source: Hanley and McNeil, Radiology 143, 1982.
-    """
-    return float(_wins(positive, negative).mean())
-
-
-def auc_interval(
-    positive: Scores,
-    negative: Scores,
-    positive_groups: Iterable[str],
-    negative_groups: Iterable[str],
-    *,
-    seed: int = 0,
-    draws: int = 2000,
-) -> tuple[float, float]:
-    """95 % bootstrap interval of `auc`, whole groups drawn, since their photos agree.
-
-    Where no pair is in the wrong order, it is (1, 1) and says nothing more.
-    """
-    names = sorted({*positive_groups, *negative_groups})
-    row_of = {name: row for row, name in enumerate(names)}
-    p = np.array([row_of[name] for name in positive_groups])
-    n = np.array([row_of[name] for name in negative_groups])
-    wins = np.zeros((len(names), len(names)))
-    np.add.at(wins, (p[:, np.newaxis], n), _wins(positive, negative))
-    chance = np.full(len(names), 1 / len(names))
-    times = np.random.default_rng(seed).multinomial(len(names), chance, draws)
-    pairs = times[:, p].sum(axis=1) * times[:, n].sum(axis=1)
-    won = np.einsum("di,ij,dj->d", times, wins, times, optimize=True)
-    low, high = np.quantile(won[pairs > 0] / pairs[pairs > 0], (0.025, 0.975))
-    return float(low), float(high)
-
-
-def _wins(positive: Scores, negative: Scores) -> Scores:
-    above = positive[:, np.newaxis] > negative
-    return np.asarray(above + 0.5 * (positive[:, np.newaxis] == negative))
-
-
-def wilson_interval(hits: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share of `n` photos; (0, 1) of none.
-
-    Source: Wilson, J. Am. Stat. Assoc. 22, 1927.
-    """
-    if n == 0:
-        return 0.0, 1.0
-    z = 1.96
-    middle = (hits + z * z / 2) / (n + z * z)
-    half = z * np.sqrt(hits * (n - hits) / n + z * z / 4) / (n + z * z)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
 
 
 def choose_threshold(scores: Scores, meant: Bools, never: Bools) -> float:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from models.accuracy import auc, auc_interval, wilson_interval
 from models.darkness import network
 from pipeline.errors import UsageError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from models.darkness.train import Examples
 
-HELP = "train the network that tells photos taken too dark"
 DESCRIPTION = """\
 Trains the dark-photo network on labelled photos and says how good it is on
 photos that it has not seen. DATA holds the folders dark/, bright/ and
@@ -286,7 +286,7 @@ def _figures(
 ) -> "Table":
     from rich.table import Table
 
-    from models.darkness.train import auc, auc_interval, choose_threshold
+    from models.darkness.train import choose_threshold
 
     too_dark, meant, never = _marks(photos)
     bright = np.array([photo.folder == "bright" for photo in photos])
@@ -332,8 +332,6 @@ def _figures(
 
 
 def _share(called: Bools) -> str:
-    from models.darkness.train import wilson_interval
-
     hits, n = int(called.sum()), len(called)
     low, high = wilson_interval(hits, n)
     return f"{hits} of {n}: {hits / max(n, 1):.1%} ({low:.1%} to {high:.1%})"

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models import images
-from models.darkness import network, train
+from models import accuracy, images
+from models.darkness import network
 
 # PICCL, Table 2: layer, output shape, parameters.
 TABLE_2 = [
@@ -170,8 +170,8 @@ def test_shipped_model_on_the_photos_it_has_seen(shared_photos: Path, shipped) -
     bright = _scores(shared_photos / "bright", "bright", shipped)
     night = _scores(shared_photos / "borderline", "night, well lit", shipped)
     low_key = _scores(shared_photos / "borderline", "low key on purpose", shipped)
-    assert train.auc(too_dark, bright) >= 0.99
-    assert train.auc(too_dark, meant) >= 0.9
+    assert accuracy.auc(too_dark, bright) >= 0.99
+    assert accuracy.auc(too_dark, meant) >= 0.9
     threshold = network.DEFAULT_THRESHOLD
     assert (too_dark >= threshold).mean() >= 0.5
     assert (meant >= threshold).mean() <= 0.05

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from models.darkness import network, train
+from models import accuracy
+from models.darkness import network, train, variants
 
 
 def _examples(groups_per_kind: int = 4, seed: int = 0) -> train.Examples:
@@ -77,7 +78,7 @@ def test_validation_sees_no_group_that_teaches() -> None:
 
 @pytest.mark.parametrize(
     "variant",
-    [train.vary, train.make_too_dark, train.make_meant],
+    [variants.vary, variants.make_too_dark, variants.make_meant],
     ids=lambda f: f.__name__,
 )
 def test_variants_are_photos_and_repeat(variant) -> None:
@@ -95,8 +96,8 @@ def test_variants_are_photos_and_repeat(variant) -> None:
 def test_what_is_made_too_dark_is_dark_and_what_is_meant_keeps_light() -> None:
     photo = np.random.default_rng(0).uniform(0.3, 1, (64, 64, 3)).astype(np.float32)
     rng = np.random.default_rng(1)
-    too_dark = [train.make_too_dark(photo, rng) for _ in range(60)]
-    meant = [train.make_meant(photo, rng) for _ in range(60)]
+    too_dark = [variants.make_too_dark(photo, rng) for _ in range(60)]
+    meant = [variants.make_meant(photo, rng) for _ in range(60)]
     assert max(np.median(made) for made in too_dark) < 0.3
     # A lamp lifts the brightest pixel of some, which must not help them.
     assert max(made.max() for made in too_dark) > 0.6
@@ -172,7 +173,7 @@ def test_no_fold_is_scored_by_a_network_that_saw_it(monkeypatch) -> None:
     ids=["right", "wrong", "half", "ties", "one tie in four"],
 )
 def test_auc_counts_pairs(positive, negative, expected: float) -> None:
-    value = train.auc(np.array(positive, float), np.array(negative, float))
+    value = accuracy.auc(np.array(positive, float), np.array(negative, float))
     assert value == pytest.approx(expected)
 
 
@@ -183,9 +184,9 @@ def test_auc_interval_holds_the_auc_and_is_wider_for_groups() -> None:
     positive = np.repeat(positive[:6], 10)
     single = [str(i) for i in range(60)]
     ten = [str(i // 10) for i in range(60)]
-    alone = train.auc_interval(positive, negative, single, [f"n{i}" for i in single])
-    grouped = train.auc_interval(positive, negative, ten, [f"n{i}" for i in single])
-    value = train.auc(positive, negative)
+    alone = accuracy.auc_interval(positive, negative, single, [f"n{i}" for i in single])
+    grouped = accuracy.auc_interval(positive, negative, ten, [f"n{i}" for i in single])
+    value = accuracy.auc(positive, negative)
     assert alone[0] < value < alone[1]
     assert grouped[0] < value < grouped[1]
     assert grouped[1] - grouped[0] > 1.3 * (alone[1] - alone[0])
@@ -204,7 +205,7 @@ def test_auc_interval_holds_the_auc_and_is_wider_for_groups() -> None:
     ],
 )
 def test_wilson_interval(hits: int, n: int, low: float, high: float) -> None:
-    assert train.wilson_interval(hits, n) == pytest.approx((low, high), abs=2e-4)
+    assert accuracy.wilson_interval(hits, n) == pytest.approx((low, high), abs=2e-4)
 
 
 def test_threshold_is_the_lowest_that_spares_what_was_meant() -> None:
