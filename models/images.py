@@ -133,7 +133,7 @@ def check_format(beginning: bytes) -> None:
         raise BadPhotoError("empty file")
     Image.init()
     if not any(Image.OPEN[name][1](beginning) for name in FORMATS):  # type: ignore[misc]
-        raise BadPhotoError("not a photo")
+        raise BadPhotoError(f"not a photo: its content is none of {', '.join(FORMATS)}")
 
 
 def read_header(data: bytes) -> Header:
@@ -145,6 +145,7 @@ def read_header(data: bytes) -> Header:
     Raises:
         BadPhotoError: Empty, or not one of `FORMATS`.
     """
+    check_format(data)
     with _opened(data) as image:
         # MPO is a JPEG with further pictures behind the first, which it shows.
         kind = "JPEG" if image.format == "MPO" else str(image.format)
@@ -199,12 +200,10 @@ def decode(
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
-    if not data:
-        raise BadPhotoError("empty file")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as err:
-        raise BadPhotoError("not a photo, or its header is damaged") from err
+        raise BadPhotoError("damaged header: no picture can be found in it") from err
     except _DECODER_ERRORS as err:
         raise BadPhotoError(f"damaged header: {_one_line(err)}") from err
     with image:

@@ -12,6 +12,8 @@ class Shot:
 
     Attributes:
         taken_at: Local time, with its offset where that is known.
+        timed: A camera wrote the time. A file's own time may be that of a copy,
+            and then a whole library was "taken" in one minute.
         latitude, longitude: Signed degrees, or None.
         subject: The tag that dominates; "" if nothing was found, None if no
             detector looked.
@@ -24,6 +26,7 @@ class Shot:
 
     id: str
     taken_at: datetime
+    timed: bool
     latitude: float | None
     longitude: float | None
     subject: str | None

@@ -163,6 +163,14 @@ class SimilarityOptions(PipelineOptions):
             metavar="S",
             help="as alike as this at least, 0 to 1 (default: %(default)g)",
         )
+        parser.add_argument(
+            "--similar-threshold-untimed",
+            type=_probability,
+            default=default.untimed_similarity,
+            metavar="S",
+            help="the same for photos without a time from a camera: their files may "
+            "all be of the minute they were copied in (default: %(default)g)",
+        )
 
     def similar(self) -> SimilarOptions:
         return SimilarOptions(
@@ -171,6 +179,7 @@ class SimilarityOptions(PipelineOptions):
             latitude_deg=self.similar_latitude,
             longitude_deg=self.similar_longitude,
             similarity=self.similar_threshold,
+            untimed_similarity=self.similar_threshold_untimed,
         )
 
 

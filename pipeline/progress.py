@@ -85,11 +85,12 @@ def _log_lines(console: Console, done: threading.Event) -> None:
 
 def _state() -> tuple[int, int, str]:
     counts = counted_here()
-    total = counts["photos_read"]
+    # Whatever was listed twice is read once: a little more than there will be.
+    total = counts["photos_listed"]
     dead = sum(n for name, n in counts.items() if name.startswith("dead_letters/"))
     finished = sum(counts[name] for name in _DONE) + dead
-    if not total:
-        return 0, 0, "Listing photos"
+    if not finished:
+        return total, 0, "Listing photos"
     if counts["days_grouped"]:
         return total, finished, f"Grouping days ({counts['days_grouped']:,})"
     return total, finished, "Analysing photos"

@@ -164,6 +164,7 @@ class DayPhoto:
 
     id: str
     taken_at: str
+    time_source: str
     latitude: float | None
     longitude: float | None
     generation: int

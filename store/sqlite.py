@@ -29,7 +29,8 @@ _PAGE: Final = 1000
 # Told which index, because "ORDER BY id" lures the planner into walking all of the
 # user's photos in the order of the primary key.
 _DAY: Final = """
-    SELECT id, taken_at, latitude, longitude, generation, sha256, damaged,
+    SELECT id, taken_at, time_source, latitude, longitude, generation, sha256,
+           damaged,
            width * height AS pixels, subject, photos.sharpness AS sharpness,
            exposure, descriptor, decision, shaken, dark, screenshot, "delete",
            similar, similar_group, similar_kind, keeper, similarity
@@ -419,6 +420,7 @@ def _day_photo(row: sqlite3.Row) -> DayPhoto:
     return DayPhoto(
         id=row["id"],
         taken_at=row["taken_at"],
+        time_source=row["time_source"],
         latitude=row["latitude"],
         longitude=row["longitude"],
         generation=row["generation"],

@@ -129,6 +129,7 @@ def to_shot(photo: DayPhoto) -> Shot:
     return Shot(
         id=photo.id,
         taken_at=datetime.fromisoformat(photo.taken_at),
+        timed=photo.time_source == "exif",
         latitude=photo.latitude,
         longitude=photo.longitude,
         subject=photo.subject,

@@ -57,6 +57,7 @@ class _ListDoFn(beam.DoFn):
     ) -> Iterator[UploadEvent | _FolderOutput | DeadOutput]:
         is_empty = True
         for found in list_photos(address, self._user_id):
+            count("photos_listed")
             if isinstance(found, ListingError):
                 count("photos_read")
                 yield dead_letter(

@@ -169,4 +169,4 @@ def test_hdr_on_and_off_is_one_scene(shared_photos: Path, pair: str) -> None:
         decode((shared_photos / "bursts" / f"hdrpair_{pair}_hdr_{x}.jpg").read_bytes())
         for x in ("NO", "YES")
     )
-    assert alike(plain.rgb, hdr.rgb) > 2 * SIMILAR
+    assert alike(plain.rgb, hdr.rgb) > SIMILAR + 0.2

@@ -44,6 +44,9 @@ _STORED = {
     8: Transpose.ROTATE_270,
 }
 
+_NO_PHOTO = "not a photo: its content is none of JPEG, PNG, WEBP, HEIF, GIF, TIFF, BMP"
+_NO_PICTURE = "damaged header: no picture can be found in it"
+
 
 def _scene(width: int = 96, height: int = 64) -> NDArray[np.uint8]:
     """Smooth, coloured, and different in each of the eight orientations."""
@@ -212,14 +215,14 @@ class TestHeader:
         ("beginning", "reason"),
         [
             (b"", "empty file"),
-            (b"Dear diary, today I took no photo at all." * 9, "not a photo"),
+            (b"Dear diary, today I took no photo at all." * 9, _NO_PHOTO),
             (
                 b"\0\0\0\x20ftypisom\0\0\x02\0isomiso2avc1mp41" + b"\0" * 99,
-                "not a photo",
+                _NO_PHOTO,
             ),
-            (b"%PDF-1.7\n" + b"\0" * 99, "not a photo"),
-            (b"\0" * 512, "not a photo"),
-            (b"\xff", "not a photo"),
+            (b"%PDF-1.7\n" + b"\0" * 99, _NO_PHOTO),
+            (b"\0" * 512, _NO_PHOTO),
+            (b"\xff", _NO_PHOTO),
         ],
         ids=["empty", "text", "video", "pdf", "zeros", "one-byte"],
     )
@@ -459,7 +462,7 @@ class TestDamage:
             "truncated": {"damaged=True"},
             "damaged": {"damaged=True"},
             "whole": {"damaged=False"},
-            "bad header": {"not a photo, or its header is damaged"},
+            "bad header": {_NO_PICTURE},
         }
 
 
@@ -538,13 +541,13 @@ class TestCapture:
 
 # What a good viewer does not open either.
 _UNREADABLE = {
-    "broken.png": "not a photo, or its header is damaged",
+    "broken.png": _NO_PICTURE,
     "crash-0e16d3bfb83be87356d026d66919deaefca44dac.tif": "damaged: ",
     "decompression_bomb.gif": "too large: 65535 x 66601 is 4,365 MP",
-    "text_named.jpg": "not a photo, or its header is damaged",
-    "ukbench09268_corrupt.jpg": "not a photo, or its header is damaged",
+    "text_named.jpg": _NO_PHOTO,
+    "ukbench09268_corrupt.jpg": _NO_PHOTO,
     "zero_bytes.jpg": "empty file",
-    "zero_width.gif": "not a photo, or its header is damaged",
+    "zero_width.gif": _NO_PICTURE,
 }
 _REASONS = ("empty file", "not a photo", "too large: ", "damaged: ", "damaged header: ")
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.blur import sharpness
-from models.descriptors import DESCRIPTOR_BYTES, describe, exposure
+from models.descriptors import DESCRIPTOR_BYTES, describe, exposure, similarities
 from models.images import decode
 from models.keeper import Shot, choose_keeper
 from models.similarity import (
@@ -37,6 +37,19 @@ def look(seed: int) -> bytes:
     return describe(np.asarray(cv2.resize(patches, (128, 96)), np.uint8))
 
 
+def blend_looks(one: int, other: int, share: float) -> bytes:
+    patches = [
+        np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+        for seed in (one, other)
+    ]
+    blended = ((1 - share) * patches[0] + share * patches[1]).astype(np.uint8)
+    return describe(np.asarray(cv2.resize(blended, (128, 96)), np.uint8))
+
+
+def alike(one: bytes, other: bytes) -> float:
+    return float(similarities(one, np.frombuffer(other, np.uint8)[np.newaxis])[0])
+
+
 LOOKS = [look(seed) for seed in (1, 2, 3, 4, 6)]
 NO_DETAIL = describe(np.zeros((96, 128, 3), np.uint8))
 
@@ -45,6 +58,7 @@ def shot(name: str, after_s: float = 0, **changes: Any) -> Shot:
     plain = Shot(
         id=name,
         taken_at=NOON + timedelta(seconds=after_s),
+        timed=True,
         latitude=37.5,
         longitude=127.0,
         subject="person",
@@ -80,6 +94,23 @@ def sets_of(groups: dict[str, Member]) -> set[frozenset[str]]:
     for name, member in groups.items():
         sets[member.group].add(name)
     return {frozenset(names) for names in sets.values()}
+
+
+@pytest.mark.parametrize("timed", [(True, False), (False, True), (False, False)])
+def test_without_a_time_of_its_own_a_photo_must_look_more_alike(timed) -> None:
+    # A blend of two looks, so alike that it lies between the two thresholds.
+    blend = next(
+        blended
+        for share in np.linspace(0.05, 0.5, 46)
+        if 0.45 < alike(LOOKS[0], blended := blend_looks(1, 2, share)) < 0.55
+    )
+    one, other = shot("a"), shot("b", 1, descriptor=blend)
+    assert together(one, other)
+    one, other = replace(one, timed=timed[0]), replace(other, timed=timed[1])
+    assert not together(one, other)
+    # The same look is enough, and Fig. 4 alone does not look.
+    assert together(one, replace(other, descriptor=LOOKS[0]))
+    assert together(one, other, PAPER)
 
 
 def test_shots_of_one_thing_are_a_group_named_by_its_first() -> None:

@@ -2,12 +2,8 @@
 
 import json
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +16,7 @@ from store.sqlite import SqliteStore
 from store.urls import open_store
 
 DAYS = ("2024:05:01", "2024:05:02", "2024:05:03")
+_IN_MEMORY = "--direct_running_mode=in_memory"
 NAMES = [f"photo-{i}.jpg" for i in range(7)]
 
 
@@ -52,13 +49,13 @@ def _histories(contents: int) -> st.SearchStrategy[list[tuple]]:
     remove = st.tuples(st.just("remove"), name)
     decision = st.sampled_from(["keep", "trash", None])
     decide = st.tuples(st.just("decide"), name, decision)
-    changes = st.lists(st.one_of(put, put, put, remove, decide), min_size=2, max_size=7)
+    changes = st.lists(st.one_of(put, put, put, remove, decide), min_size=3, max_size=9)
     run = st.one_of(
         st.tuples(st.just("run"), st.permutations(NAMES)),
         st.tuples(st.just("prune")),
         st.tuples(st.just("crash"), st.integers(0, 6)),
     )
-    phases = st.lists(st.tuples(changes, run), min_size=2, max_size=3)
+    phases = st.lists(st.tuples(changes, run), min_size=1, max_size=2)
     return phases.map(
         lambda phases: [step for changes, run in phases for step in (*changes, run)]
     )
@@ -115,7 +112,8 @@ def test_any_history_ends_in_the_rows_of_one_clean_run(
         assert backfill(folder, db=db, flags=("--prune",)) == 0
 
         clean = root / "clean.db"
-        assert backfill(folder, db=clean) == 0
+        # On one thread, as the least that can be different.
+        assert backfill(folder, db=clean, flags=(_IN_MEMORY,)) == 0
         _decide_alike(db, clean)
         assert rows(db) == rows(clean)
         _assert_every_group_keeps_one(rows(db))
@@ -154,6 +152,8 @@ def _decide_alike(db: Path, clean: Path) -> None:
         decisions = decided.execute(
             "SELECT id, decision FROM photos WHERE decision IS NOT NULL"
         ).fetchall()
+    if not decisions:
+        return
     store = open_store(f"sqlite:///{clean}")
     for photo_id, decision in decisions:
         store.decide("me", photo_id, decision)
@@ -235,57 +235,3 @@ def test_a_photo_is_scored_alone_as_among_others(
         assert backfill(folder / f"{i}.jpg", db=db) == 0
         (alone,) = rows(db)["deletions"]
         assert alone == together[alone["id"]]
-
-
-# Right after the first photos; in the middle; when all are written and days are
-# being grouped.
-@pytest.mark.parametrize("written", [1, 30, 60], ids=["start", "middle", "grouping"])
-def test_a_killed_process_is_healed_by_the_next_run(
-    written, tmp_path, jpeg, backfill, rows
-) -> None:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for i in range(60):
-        taken_at = f"2024:05:{i // 6 + 1:02} 12:00:{i % 6:02}"
-        (folder / f"{i}.jpg").write_bytes(jpeg(i // 3, i % 3, taken_at))
-    clean = tmp_path / "clean.db"
-    assert backfill(folder, db=clean) == 0
-
-    db = tmp_path / "killed.db"
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "pipeline",
-            "backfill",
-            folder,
-            "--user=me",
-            f"--store=sqlite:///{db}",
-            f"--dead-letters={tmp_path / 'dead.jsonl'}",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=Path(__file__).parents[2],
-    )
-    try:
-        _wait_until_written(db, written, process)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert backfill(folder, db=db) == 0
-    assert rows(db) == rows(clean)
-
-
-def _wait_until_written(db: Path, number: int, process: subprocess.Popen) -> None:
-    deadline_s = time.monotonic() + 120
-    while time.monotonic() < deadline_s:
-        assert process.poll() is None, "it ended before it could be killed"
-        try:
-            with closing(sqlite3.connect(f"file:{db}?mode=ro", uri=True)) as reader:
-                found = reader.execute("SELECT count(*) FROM photos").fetchone()[0]
-        except sqlite3.OperationalError:
-            found = 0
-        if found >= number:
-            return
-        time.sleep(0.005)
-    raise TimeoutError(f"{number} photos were not written in time")

@@ -504,6 +504,7 @@ def test_day_holds_all_that_grouping_needs(store: SqliteStore) -> None:
     assert photos[0] == DayPhoto(
         id="a",
         taken_at=f"{MAY_1}T12:00:00+02:00",
+        time_source="exif",
         latitude=48.5,
         longitude=-2.25,
         generation=10,

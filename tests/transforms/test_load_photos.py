@@ -11,7 +11,7 @@ from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.testing.util import assert_that, equal_to
 from PIL import Image
 
-from models.images import decode
+from models.images import FORMATS, decode
 from transforms.buckets import list_photos
 from transforms.counters import counted_here, reset_counted_here
 from transforms.dead_letters import DEAD
@@ -131,13 +131,17 @@ def test_bad_photos_are_dead_letters_with_a_reason(tmp_path: Path) -> None:
         "cut.png": "damaged: nothing of it can be decoded",
         "empty.jpg": "empty file",
         "folder.jpg": "Is a directory",
-        "header.png": "not a photo, or its header is damaged",
+        "header.png": "damaged header: no picture can be found in it",
         "large.png": "too large: 2000 x 1000 is 2 MP, the limit is 1 MP",
-        "text.jpg": "not a photo",
+        "text.jpg": (
+            "not a photo: its content is none of JPEG, PNG, WEBP, HEIF, GIF, TIFF, BMP"
+        ),
     }
     reasons = {
         "cut.png": "damaged",
         "folder.jpg": "can not be read",
+        "header.png": "damaged header",
+        "text.jpg": "not a photo",
         "large.png": "too large",
     }
     events = {name: _event(tmp_path / name) for name in details}
@@ -202,5 +206,11 @@ def test_version_that_was_analysed_is_gone_when_the_present_is_no_photo(
     _check_outputs(
         [known],
         gone=[UploadEvent(**older)],
-        dead=[_dead(event, "not a photo", "not a photo")],
+        dead=[
+            _dead(
+                event,
+                "not a photo",
+                "not a photo: its content is none of " + ", ".join(FORMATS),
+            )
+        ],
     )
