@@ -83,7 +83,8 @@ def group_similar(
         options: How alike is alike.
 
     Returns:
-        Photo id to membership, of photos in groups of two and more.
+        Photo id to membership, of photos in groups of two and more. Screenshots
+        are only grouped with their copies.
 
     Source: Fig. 4, with absolute differences; leader clustering (Hartigan,
     Clustering Algorithms, 1975, ch. 3).
@@ -199,6 +200,7 @@ class _Day:
         self._offset_s = _column(
             None if offset is None else offset.total_seconds() for offset in offsets
         )
+        self._screenshot = np.array([shot.screenshot for shot in shots], np.bool_)
         self._timed = np.array([shot.timed for shot in shots], np.bool_)
         self._latitude = _column(shot.latitude for shot in shots)
         self._longitude = _column(shot.longitude for shot in shots)
@@ -248,6 +250,9 @@ class _Day:
             # their look can tell them apart.
             timed = self._timed[rows][:, np.newaxis] & self._timed[span]
             similar &= timed | (likeness >= np.float32(options.untimed_similarity))
+            # Screens of one program look alike whatever they say.
+            drawn = self._screenshot[rows][:, np.newaxis] | self._screenshot[span]
+            similar &= ~drawn
         return similar, likeness
 
     def _meet(

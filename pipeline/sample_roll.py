@@ -65,8 +65,8 @@ def make_sample_roll(folder: Path) -> int:
     _save(folder / "rocket.jpg", scenes["rocket"], _EVENING + 7200 * _SECOND)
     shutil.copy(folder / "rocket.jpg", folder / "rocket (1).jpg")
     _save(
-        folder / "shaken-rocket.jpg",
-        _shake(scenes["rocket"], length_px=25, angle_deg=20),
+        folder / "shaken-workshop.jpg",
+        _shake(scenes["workshop"], length_px=25, angle_deg=20),
         _EVENING + 8000 * _SECOND,
     )
     _save(

@@ -113,6 +113,14 @@ def test_without_a_time_of_its_own_a_photo_must_look_more_alike(timed) -> None:
     assert together(one, other, PAPER)
 
 
+def test_screenshots_are_only_similar_to_their_copies() -> None:
+    one, other = shot("a", screenshot=True), shot("b", 1, screenshot=True)
+    assert not together(one, other)
+    assert not together(one, replace(other, screenshot=False))
+    assert together(one, replace(other, sha256=one.sha256))
+    assert together(one, other, PAPER)
+
+
 def test_shots_of_one_thing_are_a_group_named_by_its_first() -> None:
     groups = group_similar([shot("b", 2), shot("a", 4), shot("c", 0)])
     assert set(groups) == {"a", "b", "c"}
@@ -345,7 +353,7 @@ def test_the_better_photo_is_kept(
     for names in ("ab", "ba"):
         bad, good = shot(names[0], **worse), shot(names[1], **better)
         assert choose_keeper([bad, good]) is good
-        assert group_similar([bad, good])[bad.id].keeper == good.id
+        assert group_similar([bad, good], PAPER)[bad.id].keeper == good.id
 
 
 def test_equals_keep_the_first() -> None:
