@@ -28,5 +28,5 @@ setup(
     },
     install_requires=_requirements("requirements.txt"),
     extras_require={"dev": _requirements("requirements-dev.txt")},
-    entry_points={"console_scripts": ["piccl = pipeline.__main__:main"]},
+    entry_points={"console_scripts": ["piccl = pipeline.__main__:entry"]},
 )

@@ -58,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.print_help()
         return MISUSED
     name = command.parse_known_args(argv[:1])[0].command
-    # What Beam warns of is for its developers; ours is counted and printed.
-    logging.getLogger().setLevel(logging.ERROR)
+    # What Beam logs is for its developers; ours is counted and printed.
+    logging.getLogger().setLevel(logging.CRITICAL)
     module = importlib.import_module(f"pipeline.commands.{name.replace('-', '_')}")
     parser = argparse.ArgumentParser(
         prog=f"piccl {name}",
@@ -98,9 +98,17 @@ def _run(run: object, args: argparse.Namespace, beam_args: Sequence[str]) -> int
     return code
 
 
-def _exit() -> NoReturn:
-    sys.exit(main())
+def entry() -> NoReturn:
+    """The console command: `main`, and out."""
+    code = main()
+    if code in (FAILED, INTERRUPTED):
+        # Workers may still be at it, and tearing the interpreter down under
+        # their native threads crashes. What they write survives a kill.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
-    _exit()
+    entry()

@@ -1,6 +1,8 @@
 """Starting a job: runner, workers, and what the user sees when it fails."""
 
 import argparse
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -9,6 +11,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipeline.errors import UsageError
+from transforms.counters import NAMESPACE
 
 # "DirectRunner" tries a binary from the network first; this one is in the wheel.
 _LOCAL_RUNNER = "FnApiRunner"
@@ -88,16 +91,23 @@ def import_tensorflow_quietly() -> None:
             os.close(stderr)
 
 
-def run_job(pipeline: beam.Pipeline) -> dict[str, int]:
+def run_job(pipeline: beam.Pipeline, *, show_errors: bool = False) -> dict[str, int]:
     """Run to the end.
+
+    Args:
+        pipeline: All steps of the job.
+        show_errors: Let the runner print where in the code a step failed.
 
     Returns:
         Our counters by name.
     """
-    result = pipeline.run()
-    result.wait_until_finish()
+    # It prints what it then raises, once for every worker that failed.
+    shown = sys.stderr if show_errors else io.StringIO()
+    with contextlib.redirect_stderr(shown):
+        result = pipeline.run()
+        result.wait_until_finish()
     return {
         counter.key.metric.name: counter.committed
         for counter in result.metrics().query()["counters"]
-        if counter.key.metric.namespace == "piccl"
+        if counter.key.metric.namespace == NAMESPACE
     }

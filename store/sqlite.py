@@ -1,12 +1,14 @@
 """The four tables in SQLite, safe under several writers and processes."""
 
 import dataclasses
+import functools
 import json
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from store.records import (
     DayOutcome,
@@ -54,6 +56,29 @@ _WITHOUT_DATE: Final = """
     )"""
 
 
+_Args = ParamSpec("_Args")
+_Result = TypeVar("_Result")
+
+
+def _undisturbed(
+    method: Callable[Concatenate["SqliteStore", _Args], _Result],
+) -> Callable[Concatenate["SqliteStore", _Args], _Result]:
+    """Keep the connection open until the method is done with it.
+
+    A runner that gives up tears its steps down while their threads still work,
+    and a connection that is closed in the middle of a statement crashes.
+    """
+
+    @functools.wraps(method)
+    def run(
+        self: "SqliteStore", /, *args: _Args.args, **kwargs: _Args.kwargs
+    ) -> _Result:
+        with self._in_use:
+            return method(self, *args, **kwargs)
+
+    return run
+
+
 class _Known(NamedTuple):
     """A photo that is there, or the tombstone of one that was."""
 
@@ -77,10 +102,13 @@ class SqliteStore:
     def __init__(self, path: Path, *, must_exist: bool = False) -> None:
         """Open the file; see `open_database`."""
         self._db = open_database(path, must_exist=must_exist)
+        self._in_use = threading.RLock()
 
+    @_undisturbed
     def close(self) -> None:
         self._db.close()
 
+    @_undisturbed
     def state(self, user_id: str, photo_id: str) -> PhotoState | None:
         """What is known of a photo; None if it was never there."""
         row = self._db.execute(
@@ -102,6 +130,7 @@ class SqliteStore:
             pending_dates=_from_json(row["pending_dates"]),
         )
 
+    @_undisturbed
     def write(
         self,
         meta: PhotoMeta,
@@ -164,6 +193,7 @@ class SqliteStore:
             )
         return frozenset(pending)
 
+    @_undisturbed
     def remove(
         self,
         user_id: str,
@@ -207,6 +237,7 @@ class SqliteStore:
             )
         return pending
 
+    @_undisturbed
     def rejudge(
         self,
         user_id: str,
@@ -246,6 +277,7 @@ class SqliteStore:
             self._set_pending(user_id, photo_id, known.days)
         return known.days
 
+    @_undisturbed
     def decide(self, user_id: str, photo_id: str, decision: Decision | None) -> None:
         """Write what the user wants; their day waits to be regrouped.
 
@@ -262,10 +294,12 @@ class SqliteStore:
             )
             self._set_pending(user_id, photo_id, known.days)
 
+    @_undisturbed
     def day(self, user_id: str, date: str) -> list[DayPhoto]:
         """A user's photos of one day, ordered by id."""
         return [_day_photo(row) for row in self._db.execute(_DAY, (user_id, date))]
 
+    @_undisturbed
     def settle(
         self,
         user_id: str,
@@ -306,6 +340,7 @@ class SqliteStore:
                     )
             return len(changed)
 
+    @_undisturbed
     def pending_days(self, user_id: str | None = None) -> list[tuple[str, str]]:
         """(user, date) of the days that wait to be regrouped, of one user or all."""
         of_user = "AND user_id = :user" if user_id is not None else ""
@@ -323,17 +358,25 @@ class SqliteStore:
         """(path, generation) of a user's photos whose path starts so, by path."""
         after = prefix
         while True:
-            page = self._db.execute(
-                """SELECT path, generation FROM photos
-                   WHERE user_id = ? AND path > ? AND path < ?
-                   ORDER BY path LIMIT ?""",
-                (user_id, after, prefix + "\U0010ffff", _PAGE),
-            ).fetchall()
-            yield from (tuple(row) for row in page)
+            page = self._page_under(user_id, prefix, after)
+            yield from page
             if len(page) < _PAGE:
                 return
-            after = page[-1]["path"]
+            after = page[-1][0]
 
+    @_undisturbed
+    def _page_under(
+        self, user_id: str, prefix: str, after: str
+    ) -> list[tuple[str, int]]:
+        rows = self._db.execute(
+            """SELECT path, generation FROM photos
+               WHERE user_id = ? AND path > ? AND path < ?
+               ORDER BY path LIMIT ?""",
+            (user_id, after, prefix + "\U0010ffff", _PAGE),
+        )
+        return [(path, generation) for path, generation in rows]
+
+    @_undisturbed
     def find_path(self, user_id: str, path: str) -> tuple[str, str] | None:
         """(id, date) of the photo that was read from an address."""
         row = self._db.execute(
@@ -346,6 +389,7 @@ class SqliteStore:
         """See `find_photos`."""
         return find_photos(self._db, query)
 
+    @_undisturbed
     def forget_expired(self) -> None:
         """Drop the tombstones that no event can need any more."""
         with transaction(self._db):
@@ -354,6 +398,7 @@ class SqliteStore:
                 (datetime.now(UTC).isoformat(timespec="seconds"),),
             )
 
+    @_undisturbed
     def counts(self, user_id: str) -> dict[str, int]:
         """How many photos a user has, and how many of each verdict."""
         row = self._db.execute(

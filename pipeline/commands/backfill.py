@@ -67,7 +67,8 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         raise UsageError(str(err)) from err
     store.forget_expired()
 
-    console = Console(stderr=True)
+    # Named, because a running job has stderr to itself.
+    console = Console(file=sys.stderr)
     with console.status("Loading the models"):
         import_tensorflow_quietly()
     started_s = time.monotonic()
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         prune=args.prune,
     )
     with show_progress(console):
-        counters = run_job(pipeline)
+        counters = run_job(pipeline, show_errors=args.traceback)
     summary = summarise(counters, store.counts(args.user), time.monotonic() - started_s)
     store.close()
     if args.json:

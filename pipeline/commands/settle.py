@@ -44,7 +44,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         | "GroupSimilar"
         >> GroupSimilar(url, options.view_as(SimilarityOptions).similar())
     )
-    counters = run_job(pipeline)
+    counters = run_job(pipeline, show_errors=args.traceback)
     print(
         f"{counters.get('days_grouped', 0):,} days regrouped, "
         f"{counters.get('photos_regrouped', 0):,} photos changed"

@@ -1059,3 +1059,33 @@ def test_no_table_is_read_from_end_to_end(
 
 if __name__ == "__main__":
     _write_many(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+
+
+def test_closing_waits_for_what_another_thread_does(tmp_path) -> None:
+    # In a process of its own: without the wait it would crash.
+    script = """
+import sys, threading, time
+from pathlib import Path
+from store.sqlite import SqliteStore
+store = SqliteStore(Path(sys.argv[1]))
+def read():
+    try:
+        while True:
+            store.counts("me"), store.day("me", "2024-05-01"), store.forget_expired()
+    except Exception as err:
+        print(type(err).__name__)
+threads = [threading.Thread(target=read) for _ in range(3)]
+[thread.start() for thread in threads]
+time.sleep(0.3)
+store.close()
+[thread.join() for thread in threads]
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "piccl.db"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stdout.split() == ["ProgrammingError"] * 3
