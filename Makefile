@@ -2,8 +2,11 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 PHOTOS ?=
-USER_ID ?= me
+# The sample roll is nobody's, so that it is not counted among one's own photos.
+USER_ID ?= $(if $(PHOTOS),me,sample)
 STORE ?= sqlite:///piccl.db
+# Read by the recipes from the environment: names may contain quotes.
+export PHOTOS USER_ID STORE
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -17,16 +20,16 @@ help: ## Show this list
 # Installed again only when a requirement changes.
 $(READY): requirements.txt requirements-dev.txt setup.py
 	@command -v $(PYTHON) >/dev/null || { echo "PICCL needs Python 3.11; name it with PYTHON=..." >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing into $(VENV), a minute or two the first time"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 run: $(READY) $(if $(PHOTOS),,$(SAMPLE_ROLL)) ## Analyse PHOTOS (or a sample roll) into piccl.db
-	@$(BIN)/piccl backfill '$(or $(PHOTOS),$(SAMPLE_ROLL))' --user '$(USER_ID)' --store '$(STORE)'
+	@$(BIN)/piccl backfill "$${PHOTOS:-$(SAMPLE_ROLL)}" --user "$$USER_ID" --store "$$STORE"
 	@echo
 	@echo "Next, see what may be deleted, and why:"
-	@echo "  $(BIN)/piccl search --user $(USER_ID) --reason any"
+	@echo "  $(BIN)/piccl search --user '$$USER_ID' --store '$$STORE' --reason any"
 	@echo "or analyse your own photos:"
 	@echo "  make run PHOTOS=~/Pictures"
 

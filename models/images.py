@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFile, UnidentifiedImageError
 from PIL.ExifTags import Base
 
+from models.budget import Budget
 from models.exif import Capture, read_capture
-from models.pixel_budget import PixelBudget
 
 pillow_heif.register_heif_opener()
 
@@ -57,7 +57,7 @@ _SWAPS_SIDES: Final = (
 _MAX_PIXELS_OF: Final = {"WEBP": 100_000_000}
 # Decoding took up to 10 bytes a pixel in the other formats: about 1 GB at once.
 # A photo at the default limit is decoded alone, and took up to 2 GB.
-_BUDGET: Final = PixelBudget(100_000_000)
+_BUDGET: Final = Budget(100_000_000)
 
 # What Pillow's plugins raise on broken data; the list is from fuzzed files.
 _DECODER_ERRORS: Final = (

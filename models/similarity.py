@@ -143,6 +143,15 @@ def similar_to(
     return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
 
+def least_similarity(one: Shot, other: Shot, options: SimilarOptions) -> float | None:
+    """How alike two photos must look; None where pixels are not compared."""
+    if options.method == "paper":
+        return None
+    if one.timed and other.timed:
+        return options.similarity
+    return max(options.similarity, options.untimed_similarity)
+
+
 def recommend_deletion(shot: Shot, member: Member | None) -> bool:
     """Whether to recommend a photo for deletion.
 

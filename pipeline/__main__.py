@@ -6,10 +6,10 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NoReturn
 
-from pipeline.errors import UsageError
+from pipeline.errors import Parser, UsageError
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 the job failed, 2 the command line is wrong.
     """
-    argv = list(sys.argv[1:] if argv is None else argv)
+    argv = _joined(sys.argv[1:] if argv is None else argv)
     command = argparse.ArgumentParser(
         prog="piccl",
         description=_DESCRIPTION,
@@ -57,12 +57,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv:
         command.print_help()
         return MISUSED
-    name = command.parse_known_args(argv[:1])[0].command
+    if argv[0] in ("-h", "--help"):
+        command.print_help()
+        return DONE
+    if argv[0] not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        return _complain(MISUSED, f"no command {argv[0]!r}; there are {known}")
     # What Beam logs is for its developers; ours is counted and printed.
     logging.getLogger().setLevel(logging.CRITICAL)
-    module = importlib.import_module(f"pipeline.commands.{name.replace('-', '_')}")
-    parser = argparse.ArgumentParser(
-        prog=f"piccl {name}",
+    module = importlib.import_module(f"pipeline.commands.{argv[0].replace('-', '_')}")
+    parser = Parser(
+        prog=f"piccl {argv[0]}",
         description=module.DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -73,18 +78,35 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="if the command fails, show where in the code",
     )
     module.add_arguments(parser)
-    args, beam_args = parser.parse_known_args(argv[1:])
-    return _run(module.run, args, beam_args)
+    return _run(module.run, parser, argv[1:])
 
 
-def _run(run: object, args: argparse.Namespace, beam_args: Sequence[str]) -> int:
+def _joined(argv: Sequence[str]) -> list[str]:
+    """Tie negative values to their options: argparse takes `-33.8,151.2` for one."""
+    joined: list[str] = []
+    for word in argv:
+        last = joined[-1] if joined else ""
+        if word[:1] == "-" and word[1:2].isdigit() and last[:2] == "--":
+            joined[-1] = f"{last}={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _run(
+    run: Callable[[argparse.Namespace, Sequence[str]], int],
+    parser: Parser,
+    argv: Sequence[str],
+) -> int:
     try:
-        return run(args, beam_args)  # type: ignore[operator]
+        args, beam_args = parser.parse_known_args(argv)
+        return run(args, beam_args)
     except UsageError as err:
-        code, message = MISUSED, str(err)
+        return _complain(MISUSED, str(err))
     except KeyboardInterrupt:
-        code = INTERRUPTED
-        message = "interrupted; the same command goes on where it stopped"
+        goes_on = parser.prog in ("piccl backfill", "piccl settle")
+        hint = "; the same command goes on where it stopped" if goes_on else ""
+        return _complain(INTERRUPTED, f"interrupted{hint}")
     except BrokenPipeError:
         # The reader, as in `| head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -93,7 +115,10 @@ def _run(run: object, args: argparse.Namespace, beam_args: Sequence[str]) -> int
         if args.traceback:
             traceback.print_exc()
         last = str(err).strip().splitlines() or [type(err).__name__]
-        code, message = FAILED, f"failed: {last[-1]} (--traceback shows where)"
+        return _complain(FAILED, f"failed: {last[-1]} (--traceback shows where)")
+
+
+def _complain(code: int, message: str) -> int:
     print(f"piccl: {message}", file=sys.stderr)
     return code
 

@@ -2,21 +2,21 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from models import blur, descriptors, screenshots, similarity
+from models import blur, descriptors, screenshots
 from models.darkness import network as darkness
 from models.images import WORKING_SIDE_PX
 from models.similarity import SimilarOptions
 from pipeline.errors import UsageError
 from pipeline.options import (
-    BackfillOptions,
     BlurOptions,
     DarknessOptions,
+    PhotoOptions,
     ScreenshotOptions,
     SimilarityOptions,
     StoreOptions,
@@ -24,6 +24,7 @@ from pipeline.options import (
 from transforms.dead_letters import DEAD
 from transforms.describe_photos import DescribePhotos
 from transforms.elements import Day, DeadLetter, UploadEvent
+from transforms.group_similar import grouping_version
 from transforms.load_photos import GONE, LoadPhotos
 from transforms.score_blur import ScoreBlur
 from transforms.score_darkness import ScoreDarkness
@@ -57,7 +58,7 @@ def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
     Raises:
         UsageError: The model that was named is not there.
     """
-    backfill = options.view_as(BackfillOptions)
+    photos = options.view_as(PhotoOptions)
     blurred = options.view_as(BlurOptions)
     dark = options.view_as(DarknessOptions)
     shots = options.view_as(ScreenshotOptions)
@@ -83,8 +84,6 @@ def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
         sharpness=sharpness,
         dark=dark.dark_threshold,
         screenshot=shots.screenshot_threshold,
-        similarity=similarity.VERSION,
-        similar=asdict(similar),
     )
     return AnalysisSettings(
         store_url=options.view_as(StoreOptions).store,
@@ -95,8 +94,8 @@ def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
         similar=similar,
         blur_method=blurred.blur_method,
         dark_model=dark_model,
-        max_pixels=round(backfill.max_megapixels * 1e6),
-        reanalyse=backfill.reanalyse,
+        max_pixels=round(photos.max_megapixels * 1e6),
+        reanalyse=photos.reanalyse,
     )
 
 
@@ -125,6 +124,7 @@ class AnalysePhotos(beam.PTransform):
             settings.store_url,
             settings.fingerprint,
             settings.thresholds,
+            grouping_version(settings.similar),
             settings.reanalyse,
         )
         loaded = known.uploads | "LoadPhotos" >> LoadPhotos(

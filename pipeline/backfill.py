@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipeline.analyse import AnalysePhotos, AnalysisSettings
+from pipeline.options import PRUNE_FOLDERS
 from transforms.dead_letters import DEAD, WriteDeadLetters
 from transforms.group_similar import GroupSimilar, ReadPendingDays
 from transforms.read_uploads import FindRemoved, ListUploads
@@ -18,7 +19,8 @@ def build_backfill(
     settings: AnalysisSettings,
     *,
     dead_letters: str,
-    prune: bool = False,
+    leave_out: Sequence[str] = (),
+    prune: str | None = None,
 ) -> None:
     """Add the steps of a backfill to a pipeline.
 
@@ -28,17 +30,20 @@ def build_backfill(
         user_id: The owner of all photos.
         settings: What is looked for.
         dead_letters: File for what could not be analysed.
-        prune: Forget the photos that are no longer in the folders among
-            `addresses`.
+        leave_out: Absolute paths that are not listed: our own files.
+        prune: Forget the photos that are gone from the folders among
+            `addresses`: `PRUNE_FILES` or `PRUNE_FOLDERS`; None keeps them.
     """
     listed = (
         pipeline
         | "Addresses" >> beam.Create(list(addresses))
-        | "ListUploads" >> ListUploads(user_id)
+        | "ListUploads" >> ListUploads(user_id, leave_out)
     )
     events = listed["uploads"]
     if prune:
-        missing = listed | "FindRemoved" >> FindRemoved(settings.store_url, user_id)
+        missing = listed | "FindRemoved" >> FindRemoved(
+            settings.store_url, user_id, whole_folders=prune == PRUNE_FOLDERS
+        )
         events = (events, missing) | "ListedAndRemoved" >> beam.Flatten()
     analysed = events | "AnalysePhotos" >> AnalysePhotos(settings)
     # Of this user only, so that users' backfills do not do each other's work.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
-from pipeline.errors import UsageError
+from pipeline.errors import Parser, UsageError
 from transforms.counters import NAMESPACE
 
 # "DirectRunner" tries a binary from the network first; this one is in the wheel.
@@ -56,15 +56,26 @@ def pipeline_options(
     return PipelineOptions(list(beam_args), **values)
 
 
-def _check_known(beam_args: Sequence[str]) -> None:
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    # By name: Beam imports some of its own twice.
-    for group in {str(c): c for c in PipelineOptions.__subclasses__()}.values():
-        group._add_argparse_args(parser)
+def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
+    """An empty pipeline.
+
+    Raises:
+        UsageError: Beam does not accept the options.
+    """
     try:
-        _, unknown = parser.parse_known_args(list(beam_args))
-    except SystemExit as err:
-        raise UsageError("a value of a Beam option is wrong, see above") from err
+        return beam.Pipeline(options=options)
+    except ValueError as err:
+        raise UsageError(" ".join(str(err).split())) from err
+
+
+def _check_known(beam_args: Sequence[str]) -> None:
+    parser = Parser(add_help=False, allow_abbrev=False)
+    # By name: Beam imports some of its own twice. Ours belong to the commands
+    # that know them.
+    for group in {str(c): c for c in PipelineOptions.__subclasses__()}.values():
+        if group.__module__ != "pipeline.options":
+            group._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(list(beam_args))
     if unknown:
         raise UsageError(
             f"unknown option: {' '.join(unknown)}; --help lists the options"

@@ -16,9 +16,12 @@ from transforms.skip_analysed import (
     REANALYSE_OUTDATED,
 )
 
+PRUNE_FILES: Final = "files"
+PRUNE_FOLDERS: Final = "folders"
+
 
 class StoreOptions(PipelineOptions):
-    """Where the results are."""
+    """Where the results are"""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
@@ -32,7 +35,7 @@ class StoreOptions(PipelineOptions):
 
 
 class BackfillOptions(PipelineOptions):
-    """Which photos a backfill looks at."""
+    """What a backfill does besides"""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
@@ -44,18 +47,28 @@ class BackfillOptions(PipelineOptions):
             "object a line, made anew by each run (default: %(default)s)",
         )
         parser.add_argument(
+            "--prune",
+            nargs="?",
+            const=PRUNE_FILES,
+            choices=[PRUNE_FILES, PRUNE_FOLDERS],
+            help="forget photos that are no longer in the folders, but none of a "
+            "folder that is missing or shows no photo, as of an unplugged disk; "
+            "--prune=folders forgets those too",
+        )
+
+
+class PhotoOptions(PipelineOptions):
+    """Which photos are looked at"""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
             "--reanalyse",
             choices=[REANALYSE_NOTHING, REANALYSE_OUTDATED, REANALYSE_ALL],
             default=REANALYSE_NOTHING,
             help="photos that are analysed already are skipped; look again at those "
             "analysed by other models or settings (outdated), or at all of them "
             "(default: %(default)s)",
-        )
-        parser.add_argument(
-            "--prune",
-            action="store_true",
-            help="forget photos that are no longer in the folders; a folder that is "
-            "missing or empty, as of an unplugged disk, loses nothing",
         )
         parser.add_argument(
             "--max-megapixels",
@@ -67,7 +80,7 @@ class BackfillOptions(PipelineOptions):
 
 
 class BlurOptions(PipelineOptions):
-    """What is shaken."""
+    """What is shaken"""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
@@ -80,7 +93,7 @@ class BlurOptions(PipelineOptions):
         )
         parser.add_argument(
             "--blur-threshold",
-            type=float,
+            type=_positive,
             metavar="SHARPNESS",
             help="shaken below this sharpness (default: "
             f"{blur.DEFAULT_THRESHOLD:g}; with --blur-method=paper "
@@ -89,7 +102,7 @@ class BlurOptions(PipelineOptions):
 
 
 class DarknessOptions(PipelineOptions):
-    """What is too dark to be of use."""
+    """What is too dark to be of use"""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
@@ -108,7 +121,7 @@ class DarknessOptions(PipelineOptions):
 
 
 class ScreenshotOptions(PipelineOptions):
-    """What is a screenshot."""
+    """What is a screenshot"""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
@@ -122,7 +135,7 @@ class ScreenshotOptions(PipelineOptions):
 
 
 class SimilarityOptions(PipelineOptions):
-    """Which photos of a day are similar shots."""
+    """Which photos of a day are similar shots"""
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
@@ -183,8 +196,9 @@ class SimilarityOptions(PipelineOptions):
         )
 
 
-# What an analysis depends on, and so what its results are labelled with.
+# What an analysis depends on.
 ANALYSIS_OPTIONS: Final = (
+    PhotoOptions,
     BlurOptions,
     DarknessOptions,
     ScreenshotOptions,

@@ -54,6 +54,9 @@ def _show_bar(console: Console, done: threading.Event) -> None:
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        # The job redirects them too, and the two would not undo it in order.
+        redirect_stdout=False,
+        redirect_stderr=False,
     ) as progress:
         task = progress.add_task("Listing photos", total=None, speed="")
         started_s = time.monotonic()

@@ -26,7 +26,8 @@ class Summary:
         outdated: Of the skipped, analysed by other models or settings.
         gone: Removed between listing and reading.
         superseded: A newer version is stored already.
-        removed: Stored photos that were removed.
+        removed: Stored photos that were forgotten.
+        kept: Stored photos that are gone, in folders that may be unplugged.
         days_grouped: Days whose similar photos were looked for.
         dead_letters: Number by reason.
         photos: The user's photos in the store, after the run.
@@ -47,6 +48,7 @@ class Summary:
     gone: int
     superseded: int
     removed: int
+    kept: int
     days_grouped: int
     photos: int
     shaken: int
@@ -92,6 +94,7 @@ def summarise(
         gone=of("photos_gone"),
         superseded=of("photos_superseded"),
         removed=of("photos_removed"),
+        kept=of("photos_kept"),
         days_grouped=of("days_grouped"),
         **stored,
         seconds=round(seconds, 2),

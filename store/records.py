@@ -93,7 +93,7 @@ class Verdicts:
         shaken, dark, screenshot: The paper's reasons.
         dark_probability, screenshot_probability: 0 to 1.
         *_threshold: What the scores were compared with.
-        version: Of the thresholds and options that decided.
+        version: Of the thresholds that decided.
     """
 
     shaken: bool
@@ -113,14 +113,18 @@ class PhotoState:
 
     Attributes:
         removed: A tombstone: the photo was there and is gone.
+        bytes: Size of the encoded photo.
         fingerprint, version: Of the analysis and of the verdicts.
+        grouped_by: Version of the options its day was last grouped by.
         pending_dates: Days that still have to be regrouped because of it.
     """
 
     generation: int
     removed: bool
+    bytes: int | None
     fingerprint: str | None
     version: str | None
+    grouped_by: str | None
     pending_dates: frozenset[str]
 
 
@@ -144,6 +148,8 @@ class DayOutcome:
         similar_kind: "copy" for the same bytes, "shot" for another shot.
         keeper: Id of the photo of the group that stays.
         similarity: To the group's first photo, 0 to 1.
+        similarity_threshold: What it was compared with.
+        grouped_by: Version of the options that decided.
     """
 
     delete: bool = False
@@ -152,6 +158,8 @@ class DayOutcome:
     similar_kind: str | None = None
     keeper: str | None = None
     similarity: float | None = None
+    similarity_threshold: float | None = None
+    grouped_by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ CREATE TABLE deletions (
     similar_kind TEXT CHECK (similar_kind IN ('copy', 'shot')),
     keeper TEXT,
     similarity REAL,
+    similarity_threshold REAL,
+    grouped_by TEXT,
     sharpness REAL,
     sharpness_threshold REAL NOT NULL,
     dark_probability REAL NOT NULL,

@@ -45,14 +45,23 @@ class PhotoQuery:
 def find_photos(db: sqlite3.Connection, query: PhotoQuery) -> Iterator[dict[str, Any]]:
     """Photos in the order they were taken, one dict of columns each."""
     where, values = _where(query)
+    # A tag or a reason is rarer than a day's or a place's photos, so its index
+    # comes first; CROSS JOIN keeps the order.
+    tables = ["photos", "deletions", "tags"]
+    if query.tag is not None:
+        tables.sort(key=lambda name: name != "tags")
+    elif query.reason in REASONS:
+        tables.sort(key=lambda name: name != "deletions")
+    first, *others = tables
+    joined = " ".join(f"CROSS JOIN {name} USING (user_id, id)" for name in others)
     rows = db.execute(
         f"""SELECT photos.id, photos.title, path, date, taken_at, latitude, longitude,
                    "delete", decision, similar, shaken, dark, screenshot,
                    similar_group, similar_kind, keeper, similarity,
+                   similarity_threshold,
                    deletions.sharpness, sharpness_threshold, dark_probability,
                    dark_threshold, screenshot_probability, screenshot_threshold
-            FROM photos JOIN deletions USING (user_id, id)
-            JOIN tags USING (user_id, id)
+            FROM {first} {joined}
             WHERE {where} ORDER BY date, taken_at, photos.id""",
         values,
     )

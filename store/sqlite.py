@@ -18,6 +18,7 @@ from store.records import (
     PhotoState,
     PhotoTags,
     StoredScores,
+    StoreError,
     Verdicts,
 )
 from store.search import PhotoQuery, find_photos
@@ -35,7 +36,8 @@ _DAY: Final = """
            damaged,
            width * height AS pixels, subject, photos.sharpness AS sharpness,
            exposure, descriptor, decision, shaken, dark, screenshot, "delete",
-           similar, similar_group, similar_kind, keeper, similarity
+           similar, similar_group, similar_kind, keeper, similarity,
+           similarity_threshold, grouped_by
     FROM photos INDEXED BY photos_by_date JOIN deletions USING (user_id, id)
     WHERE user_id = ? AND date = ? ORDER BY id"""
 
@@ -97,12 +99,17 @@ class SqliteStore:
     """One connection to one file; one thread uses it at a time.
 
     The tables are described in `schema.sql`, the rows in `records.py`.
+
+    Attributes:
+        files: Absolute paths of all files that the store may make.
     """
 
     def __init__(self, path: Path, *, must_exist: bool = False) -> None:
         """Open the file; see `open_database`."""
         self._db = open_database(path, must_exist=must_exist)
         self._in_use = threading.RLock()
+        whole = str(path.resolve())
+        self.files = [whole, *(f"{whole}-{part}" for part in ("wal", "shm", "journal"))]
 
     @_undisturbed
     def close(self) -> None:
@@ -112,11 +119,12 @@ class SqliteStore:
     def state(self, user_id: str, photo_id: str) -> PhotoState | None:
         """What is known of a photo; None if it was never there."""
         row = self._db.execute(
-            """SELECT generation, 0 AS removed, fingerprint, version, pending_dates
+            """SELECT generation, 0 AS removed, bytes, fingerprint, version,
+                      grouped_by, pending_dates
                FROM photos JOIN deletions USING (user_id, id)
                WHERE user_id = :user AND id = :id
                UNION ALL
-               SELECT generation, 1, NULL, NULL, pending_dates
+               SELECT generation, 1, NULL, NULL, NULL, NULL, pending_dates
                FROM tombstones WHERE user_id = :user AND id = :id""",
             {"user": user_id, "id": photo_id},
         ).fetchone()
@@ -125,8 +133,10 @@ class SqliteStore:
         return PhotoState(
             generation=row["generation"],
             removed=bool(row["removed"]),
+            bytes=row["bytes"],
             fingerprint=row["fingerprint"],
             version=row["version"],
+            grouped_by=row["grouped_by"],
             pending_dates=_from_json(row["pending_dates"]),
         )
 
@@ -164,6 +174,7 @@ class SqliteStore:
                 if meta.generation < oldest:
                     return known.pending
             pending = {meta.date} if known is None else {meta.date} | known.days
+            self._unsettle(meta.user_id, meta.id)
             self._db.execute(
                 "INSERT INTO users (id) VALUES (?) ON CONFLICT DO NOTHING",
                 (meta.user_id,),
@@ -222,6 +233,7 @@ class SqliteStore:
                 if newer or (known.removed and known.generation == generation):
                     return known.pending
             pending = known.days if known is not None else frozenset()
+            self._unsettle(user_id, photo_id)
             self._db.execute(
                 "DELETE FROM photos WHERE user_id = :user_id AND id = :id", key
             )
@@ -268,6 +280,7 @@ class SqliteStore:
                    FROM deletions WHERE user_id = :user_id AND id = :id""",
                 key,
             ).fetchone()
+            self._unsettle(user_id, photo_id)
             verdicts = dataclasses.asdict(judge(StoredScores(*scores)))
             changes = ", ".join(f"{name} = :{name}" for name in verdicts)
             self._db.execute(
@@ -288,6 +301,7 @@ class SqliteStore:
             known = self._known(user_id, photo_id)
             if known is None or known.removed:
                 raise KeyError(photo_id)
+            self._unsettle(user_id, photo_id)
             self._db.execute(
                 "UPDATE photos SET decision = ? WHERE user_id = ? AND id = ?",
                 (decision, user_id, photo_id),
@@ -391,12 +405,20 @@ class SqliteStore:
 
     @_undisturbed
     def forget_expired(self) -> None:
-        """Drop the tombstones that no event can need any more."""
-        with transaction(self._db):
-            self._db.execute(
-                "DELETE FROM tombstones WHERE expires_at < ? AND pending_dates = '[]'",
-                (datetime.now(UTC).isoformat(timespec="seconds"),),
-            )
+        """Drop the tombstones that no event can need any more.
+
+        Raises:
+            StoreError: The file can be read but not be written.
+        """
+        try:
+            with transaction(self._db):
+                self._db.execute(
+                    """DELETE FROM tombstones
+                       WHERE expires_at < ? AND pending_dates = '[]'""",
+                    (datetime.now(UTC).isoformat(timespec="seconds"),),
+                )
+        except sqlite3.OperationalError as err:
+            raise StoreError(f"can not write the database: {err}") from err
 
     @_undisturbed
     def counts(self, user_id: str) -> dict[str, int]:
@@ -430,6 +452,22 @@ class SqliteStore:
         generation, removed, date, decision, pending = row
         return _Known(generation, bool(removed), date, decision, _from_json(pending))
 
+    def _unsettle(self, user_id: str, photo_id: str) -> None:
+        """Take back what was recommended because of a photo that changes.
+
+        A group must not stand recommended without its keeper until its day is
+        settled, however long that takes.
+        """
+        self._db.execute(
+            """UPDATE photos SET "delete" = 0
+               WHERE user_id = :user AND (id = :id OR id IN (
+                   SELECT id FROM deletions
+                   WHERE user_id = :user AND keeper = :id AND similar_group = (
+                       SELECT similar_group FROM deletions
+                       WHERE user_id = :user AND id = :id)))""",
+            {"user": user_id, "id": photo_id},
+        )
+
     def _set_pending(self, user_id: str, photo_id: str, dates: Iterable[str]) -> None:
         self._db.execute(
             "UPDATE photos SET pending_dates = ? WHERE user_id = ? AND id = ?",
@@ -445,7 +483,9 @@ class SqliteStore:
         self._db.execute(
             """UPDATE deletions SET similar = :similar, keeper = :keeper,
                    similar_group = :similar_group, similar_kind = :similar_kind,
-                   similarity = :similarity
+                   similarity = :similarity,
+                   similarity_threshold = :similarity_threshold,
+                   grouped_by = :grouped_by
                WHERE user_id = :user AND id = :id""",
             row,
         )
@@ -487,6 +527,8 @@ def _day_photo(row: sqlite3.Row) -> DayPhoto:
             similar_kind=row["similar_kind"],
             keeper=row["keeper"],
             similarity=row["similarity"],
+            similarity_threshold=row["similarity_threshold"],
+            grouped_by=row["grouped_by"],
         ),
     )
 

@@ -20,6 +20,8 @@ _GS = "gs://"
 # One request fetches most photos whole, and little of a video.
 _CHUNK_BYTES = 8 * 1024 * 1024
 _BEGINNING_BYTES = 64 * 1024
+# Generations are stored in 64 bits: nanoseconds until the year 2262.
+_GENERATIONS = 2**63
 
 
 class ObjectGoneError(Exception):
@@ -114,7 +116,11 @@ def _list_file(path: str, user_id: str) -> Iterator[UploadEvent | ListingError]:
     except OSError as err:
         yield ListingError(_shown(path), f"can not look at the file: {err.strerror}")
     else:
-        if stat.S_ISREG(info.st_mode):
+        if not stat.S_ISREG(info.st_mode):
+            return
+        if abs(info.st_mtime_ns) >= _GENERATIONS:
+            yield ListingError(real, "the file's time is out of range; touch it")
+        else:
             yield UploadEvent(
                 user_id=user_id,
                 bucket=LOCAL_BUCKET,
@@ -187,6 +193,8 @@ def read_photo(
                     size_bytes=info.st_size,
                     updated_at_s=info.st_mtime,
                 )
+                check_format(os.pread(file.fileno(), _BEGINNING_BYTES, 0))
+                return file.read(), event
             beginning = file.read(_BEGINNING_BYTES)
             check_format(beginning)
             # Going back to the start would cost a request for the object's size.

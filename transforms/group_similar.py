@@ -1,16 +1,25 @@
 """A user's day, regrouped: similar shots, and which one of each group to keep."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 import apache_beam as beam
 
 from models.keeper import Shot
-from models.similarity import SimilarOptions, group_similar, recommend_deletion
+from models.similarity import (
+    VERSION,
+    SimilarOptions,
+    group_similar,
+    least_similarity,
+    recommend_deletion,
+)
 from store.records import DayOutcome, DayPhoto
-from store.urls import open_store
 from transforms.counters import count
 from transforms.elements import Day
+from transforms.store_dofn import StoreDoFn
 
 
 class GroupSimilar(beam.PTransform):
@@ -65,29 +74,19 @@ class ReadPendingDays(beam.PTransform):
         )
 
 
-class _ReadPendingDaysDoFn(beam.DoFn):
+class _ReadPendingDaysDoFn(StoreDoFn):
     def __init__(self, store_url: str, user_id: str | None) -> None:
-        self._store_url = store_url
+        super().__init__(store_url)
         self._user_id = user_id
 
     def process(self, _: None) -> Iterator[Day]:
-        store = open_store(self._store_url)
-        try:
-            yield from store.pending_days(self._user_id)
-        finally:
-            store.close()
+        yield from self._store.pending_days(self._user_id)
 
 
-class _SettleDayDoFn(beam.DoFn):
+class _SettleDayDoFn(StoreDoFn):
     def __init__(self, store_url: str, options: SimilarOptions) -> None:
-        self._store_url = store_url
+        super().__init__(store_url)
         self._options = options
-
-    def setup(self) -> None:
-        self._store = open_store(self._store_url)
-
-    def teardown(self) -> None:
-        self._store.close()
 
     def process(self, day: Day) -> Iterator[Day]:
         user_id, date = day
@@ -104,14 +103,15 @@ def day_outcomes(
     photos: Sequence[DayPhoto], options: SimilarOptions
 ) -> dict[str, DayOutcome]:
     """What a day decides about each of its photos; pure."""
-    shots = [to_shot(photo) for photo in photos]
-    members = group_similar(shots, options)
+    shots = {photo.id: to_shot(photo) for photo in photos}
+    members = group_similar(list(shots.values()), options)
+    grouped_by = grouping_version(options)
     outcomes = {}
-    for shot in shots:
+    for shot in shots.values():
         member = members.get(shot.id)
         delete = recommend_deletion(shot, member)
         if member is None:
-            outcomes[shot.id] = DayOutcome(delete=delete)
+            outcomes[shot.id] = DayOutcome(delete=delete, grouped_by=grouped_by)
         else:
             outcomes[shot.id] = DayOutcome(
                 delete=delete,
@@ -120,8 +120,18 @@ def day_outcomes(
                 similar_kind=member.kind,
                 keeper=member.keeper,
                 similarity=member.similarity,
+                similarity_threshold=least_similarity(
+                    shot, shots[member.group], options
+                ),
+                grouped_by=grouped_by,
             )
     return outcomes
+
+
+def grouping_version(options: SimilarOptions) -> str:
+    """Label what a day is grouped by."""
+    parts = json.dumps([VERSION, asdict(options)], sort_keys=True)
+    return hashlib.sha256(parts.encode()).hexdigest()[:12]
 
 
 def to_shot(photo: DayPhoto) -> Shot:

@@ -8,6 +8,7 @@ from typing import Final, Literal, TypeAlias
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
+from models.budget import Budget
 from models.images import BadPhotoError, check_format, decode
 from transforms.buckets import ObjectGoneError, read_photo
 from transforms.counters import count
@@ -19,6 +20,8 @@ _GoneOutput: TypeAlias = TaggedOutput[Literal["gone"], UploadEvent]
 
 # Photos are smaller; what is larger would have to be held in memory to see it.
 _MAX_BYTES: Final = 512 * 1024 * 1024
+# What is held encoded at once, however many threads there are.
+_ENCODED: Final = Budget(_MAX_BYTES)
 
 
 class LoadPhotos(beam.PTransform):
@@ -55,11 +58,11 @@ class _LoadPhotoDoFn(beam.DoFn):
             reason, _, _ = str(err).partition(":")
             yield _letter(event, reason, str(err))
             if event.known_generation is not None:
-                # The version that was analysed has been overwritten.
-                older = replace(event, generation=event.generation - 1, removed=True)
-                yield TaggedOutput(GONE, older)
+                yield _overwritten(event)
         except OSError as err:
             yield _letter(event, "can not be read", err.strerror or str(err))
+            if event.known_generation not in (None, event.generation):
+                yield _overwritten(event)
 
     def _load(self, event: UploadEvent) -> Photo:
         if event.size_bytes > _MAX_BYTES:
@@ -67,10 +70,11 @@ class _LoadPhotoDoFn(beam.DoFn):
                 f"too large: {event.size_bytes / 2**20:,.0f} MiB, "
                 f"the limit is {_MAX_BYTES / 2**20:,.0f} MiB"
             )
-        data, event = read_photo(event, check_format)
-        decoded = decode(
-            data, max_pixels=self._max_pixels, with_full_gray=self._with_full_gray
-        )
+        with _ENCODED.take(event.size_bytes):
+            data, event = read_photo(event, check_format)
+            decoded = decode(
+                data, max_pixels=self._max_pixels, with_full_gray=self._with_full_gray
+            )
         count("photos_decoded")
         return Photo(
             event=event,
@@ -78,6 +82,12 @@ class _LoadPhotoDoFn(beam.DoFn):
             sha256=hashlib.sha256(data).hexdigest(),
             size_bytes=len(data),
         )
+
+
+def _overwritten(event: UploadEvent) -> _GoneOutput:
+    """The version that was analysed and that this one took the place of."""
+    older = replace(event, generation=event.generation - 1, removed=True)
+    return TaggedOutput(GONE, older)
 
 
 def _letter(event: UploadEvent, reason: str, detail: str) -> DeadOutput:

@@ -6,37 +6,53 @@ from typing import Final, Literal, TypeAlias
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
-from store.urls import open_store
 from transforms.buckets import ListingError, folder_prefix, list_photos
 from transforms.counters import count
 from transforms.dead_letters import DEAD, DeadOutput, dead_letter
 from transforms.elements import LOCAL_BUCKET, DeadLetter, UploadEvent
+from transforms.store_dofn import StoreDoFn
 
 FOLDERS: Final = "folders"
-# Prefix of the paths in a folder, and whether there is any file in it.
-_Folder: TypeAlias = tuple[str, bool]
-_FolderOutput: TypeAlias = TaggedOutput[Literal["folders"], _Folder]
+_FolderOutput: TypeAlias = TaggedOutput[Literal["folders"], str]
+
+# A folder that shows none of these may be an unplugged disk's, whatever else is
+# in it. Only pruning goes by names.
+_PHOTO_SUFFIXES: Final = (
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".webp",
+    ".heic",
+    ".heif",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".bmp",
+)
 
 
 class ListUploads(beam.PTransform):
-    """Addresses -> `uploads`: UploadEvent; `folders`; `dead`: DeadLetter.
+    """Addresses -> `uploads`: UploadEvent; `folders`: str; `dead`: DeadLetter.
+
+    `folders` are the prefixes of the paths in those folders that are not empty.
 
     Each file comes once, however many addresses lead to it, and the listing is
     shuffled so that workers share it.
 
     Args:
         user_id: The owner of all of them.
+        leave_out: Absolute paths that are not listed.
     """
 
-    def __init__(self, user_id: str) -> None:
+    def __init__(self, user_id: str, leave_out: Sequence[str] = ()) -> None:
         super().__init__()
-        self._user_id = user_id
+        self._do_fn = _ListDoFn(user_id, frozenset(leave_out))
 
     def expand(
         self, addresses: beam.PCollection[str]
-    ) -> dict[str, beam.PCollection[UploadEvent | _Folder | DeadLetter]]:
+    ) -> dict[str, beam.PCollection[UploadEvent | str | DeadLetter]]:
         listed: DoOutputsTuple = addresses | "List" >> beam.ParDo(
-            _ListDoFn(self._user_id)
+            self._do_fn
         ).with_outputs(FOLDERS, DEAD, main="uploads")
         uploads = (
             listed.uploads
@@ -49,14 +65,17 @@ class ListUploads(beam.PTransform):
 
 
 class _ListDoFn(beam.DoFn):
-    def __init__(self, user_id: str) -> None:
+    def __init__(self, user_id: str, leave_out: frozenset[str]) -> None:
         self._user_id = user_id
+        self._leave_out = leave_out
 
     def process(
         self, address: str
     ) -> Iterator[UploadEvent | _FolderOutput | DeadOutput]:
         is_empty = True
         for found in list_photos(address, self._user_id):
+            if found.path in self._leave_out:
+                continue
             count("photos_listed")
             if isinstance(found, ListingError):
                 count("photos_read")
@@ -74,8 +93,8 @@ class _ListDoFn(beam.DoFn):
                 is_empty = False
                 yield found
         prefix = folder_prefix(address)
-        if prefix is not None:
-            yield TaggedOutput(FOLDERS, (prefix, not is_empty))
+        if prefix is not None and not is_empty:
+            yield TaggedOutput(FOLDERS, prefix)
 
 
 class _TakeOneDoFn(beam.DoFn):
@@ -91,40 +110,36 @@ class _TakeOneDoFn(beam.DoFn):
 class FindRemoved(beam.PTransform):
     """What `ListUploads` found -> UploadEvent of what is no longer there.
 
-    Compares a user's stored photos under the listed folders with the listing.
-    A folder in which there is nothing, or that could not be listed whole, proves
-    nothing: it may be on an unplugged disk.
+    Compares a user's stored photos under the listed folders with the listing,
+    folder by folder. A local folder that is missing, shows no photo or could not
+    be listed whole proves nothing: it may be on an unplugged disk.
 
     Args:
         store_url: Where the photos are stored.
         user_id: Whose photos.
+        whole_folders: Believe that missing and emptied folders are gone.
     """
 
-    def __init__(self, store_url: str, user_id: str) -> None:
+    def __init__(
+        self, store_url: str, user_id: str, *, whole_folders: bool = False
+    ) -> None:
         super().__init__()
-        self._store_url = store_url
-        self._user_id = user_id
+        self._stored = _StoredDoFn(store_url, user_id)
+        self._missing = _MissingDoFn(whole_folders)
 
     def expand(
-        self, listed: dict[str, beam.PCollection[UploadEvent | _Folder | DeadLetter]]
+        self, listed: dict[str, beam.PCollection[UploadEvent | str | DeadLetter]]
     ) -> beam.PCollection[UploadEvent]:
-        folders = listed[FOLDERS]
         not_listed = listed[DEAD] | "NotListed" >> beam.Map(_path)
-        stored = folders | "Stored" >> beam.ParDo(
-            _StoredDoFn(self._store_url, self._user_id)
-        )
+        stored = listed[FOLDERS] | "Stored" >> beam.ParDo(self._stored)
         return (
             {
-                "stored": stored | "KeyStored" >> beam.Map(_keyed),
-                "listed": listed["uploads"] | "KeyListed" >> beam.Map(_keyed),
+                "stored": stored | "KeyStored" >> beam.Map(_keyed_by_folder),
+                "listed": listed["uploads"] | "KeyListed" >> beam.Map(_keyed_by_folder),
             }
             | "Compare" >> beam.CoGroupByKey()
-            | "KeepRemoved"
-            >> beam.ParDo(
-                _KeepRemovedDoFn(),
-                folders=beam.pvalue.AsList(folders),
-                not_listed=beam.pvalue.AsList(not_listed),
-            )
+            | "Missing"
+            >> beam.ParDo(self._missing, not_listed=beam.pvalue.AsList(not_listed))
         )
 
 
@@ -132,25 +147,20 @@ def _keyed(event: UploadEvent) -> tuple[str, UploadEvent]:
     return event.photo_id, event
 
 
+def _keyed_by_folder(event: UploadEvent) -> tuple[str, UploadEvent]:
+    return event.path.rpartition("/")[0], event
+
+
 def _path(letter: DeadLetter) -> str:
     return letter.path
 
 
-class _StoredDoFn(beam.DoFn):
+class _StoredDoFn(StoreDoFn):
     def __init__(self, store_url: str, user_id: str) -> None:
-        self._store_url = store_url
+        super().__init__(store_url)
         self._user_id = user_id
 
-    def setup(self) -> None:
-        self._store = open_store(self._store_url)
-
-    def teardown(self) -> None:
-        self._store.close()
-
-    def process(self, folder: _Folder) -> Iterator[UploadEvent]:
-        prefix, has_files = folder
-        if not has_files:
-            return
+    def process(self, prefix: str) -> Iterator[UploadEvent]:
         for path, generation in self._store.photos_under(self._user_id, prefix):
             bucket, name = LOCAL_BUCKET, path
             if path.startswith("gs://"):
@@ -166,20 +176,31 @@ class _StoredDoFn(beam.DoFn):
             )
 
 
-class _KeepRemovedDoFn(beam.DoFn):
+class _MissingDoFn(beam.DoFn):
+    def __init__(self, whole_folders: bool) -> None:
+        self._whole_folders = whole_folders
+
     def process(
         self,
         element: tuple[str, dict[str, Iterable[UploadEvent]]],
-        folders: Sequence[_Folder],
         not_listed: Sequence[str],
     ) -> Iterator[UploadEvent]:
-        _, sides = element
-        if list(sides["listed"]):
-            return
+        folder, sides = element
+        there = {event.path for event in sides["listed"]}
         # Folders inside one another find the same photo.
-        event = next(iter(sides["stored"]))
-        # The innermost folder knows best: it may be a disk of its own.
-        around = [folder for folder in folders if event.path.startswith(folder[0])]
-        _, has_files = max(around, key=lambda folder: len(folder[0]))
-        if has_files and not event.path.startswith(tuple(not_listed)):
-            yield event
+        stored = {event.path: event for event in sides["stored"]}
+        missing = [event for path, event in stored.items() if path not in there]
+        is_believed = (
+            self._whole_folders
+            or folder.startswith("gs://")
+            or any(path.lower().endswith(_PHOTO_SUFFIXES) for path in there)
+        )
+        for event in missing:
+            if not is_believed:
+                count("photos_kept")
+            elif not any(_is_at_or_below(event.path, path) for path in not_listed):
+                yield event
+
+
+def _is_at_or_below(path: str, other: str) -> bool:
+    return path == other or path.startswith(f"{other}/")

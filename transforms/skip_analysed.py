@@ -8,9 +8,9 @@ import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from store.records import PhotoState
-from store.urls import open_store
 from transforms.counters import count
 from transforms.elements import LOCAL_BUCKET, Day, UploadEvent
+from transforms.store_dofn import StoreDoFn
 from transforms.verdicts import Thresholds
 
 REMOVED: Final = "removed"
@@ -34,15 +34,23 @@ class SkipAnalysed(beam.PTransform):
         store_url: Where the results are.
         fingerprint: Of the analysis that this job would make.
         thresholds: What this job judges by.
+        grouped_by: Version of the options that this job groups by.
         reanalyse: "nothing" that is analysed, what is "outdated" (has another
             fingerprint), or "all".
     """
 
     def __init__(
-        self, store_url: str, fingerprint: str, thresholds: Thresholds, reanalyse: str
+        self,
+        store_url: str,
+        fingerprint: str,
+        thresholds: Thresholds,
+        grouped_by: str,
+        reanalyse: str,
     ) -> None:
         super().__init__()
-        self._do_fn = _SkipAnalysedDoFn(store_url, fingerprint, thresholds, reanalyse)
+        self._do_fn = _SkipAnalysedDoFn(
+            store_url, fingerprint, thresholds, grouped_by, reanalyse
+        )
 
     def expand(self, events: beam.PCollection[UploadEvent]) -> DoOutputsTuple:
         return events | "LookUp" >> beam.ParDo(self._do_fn).with_outputs(
@@ -50,20 +58,20 @@ class SkipAnalysed(beam.PTransform):
         )
 
 
-class _SkipAnalysedDoFn(beam.DoFn):
+class _SkipAnalysedDoFn(StoreDoFn):
     def __init__(
-        self, store_url: str, fingerprint: str, thresholds: Thresholds, reanalyse: str
+        self,
+        store_url: str,
+        fingerprint: str,
+        thresholds: Thresholds,
+        grouped_by: str,
+        reanalyse: str,
     ) -> None:
-        self._store_url = store_url
+        super().__init__(store_url)
+        self._grouped_by = grouped_by
         self._fingerprint = fingerprint
         self._thresholds = thresholds
         self._reanalyse = reanalyse
-
-    def setup(self) -> None:
-        self._store = open_store(self._store_url)
-
-    def teardown(self) -> None:
-        self._store.close()
 
     def process(
         self, event: UploadEvent
@@ -85,7 +93,10 @@ class _SkipAnalysedDoFn(beam.DoFn):
         pending = state.pending_dates
         if state.fingerprint != self._fingerprint:
             count("photos_outdated")
-        elif state.version != self._thresholds.version:
+        elif state.version != self._thresholds.version or (
+            # A day that still waits to be grouped has no options yet.
+            state.grouped_by not in (None, self._grouped_by)
+        ):
             count("photos_rejudged")
             pending = self._store.rejudge(
                 event.user_id,
@@ -97,6 +108,9 @@ class _SkipAnalysedDoFn(beam.DoFn):
 
     def _must_analyse(self, event: UploadEvent, state: PhotoState) -> bool:
         if state.removed or state.generation != event.generation:
+            return True
+        # Some file systems know the time to two seconds only.
+        if state.bytes != event.size_bytes:
             return True
         if self._reanalyse == REANALYSE_OUTDATED:
             return state.fingerprint != self._fingerprint

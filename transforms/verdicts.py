@@ -13,8 +13,7 @@ class Thresholds:
         sharpness: Shaken below it.
         dark: Dark from this probability on.
         screenshot: A screenshot from this probability on.
-        version: Of these thresholds and of the options that days are grouped
-            by; stored photos of another version are judged and grouped again.
+        version: Of these thresholds; stored photos of another are judged again.
     """
 
     sharpness: float

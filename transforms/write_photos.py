@@ -7,9 +7,9 @@ from pathlib import PurePosixPath
 import apache_beam as beam
 
 from store.records import PhotoMeta, PhotoTags, StoredScores
-from store.urls import open_store
 from transforms.counters import count
 from transforms.elements import Day, Photo, UploadEvent
+from transforms.store_dofn import StoreDoFn
 from transforms.verdicts import Thresholds
 
 
@@ -47,19 +47,13 @@ class RemovePhotos(beam.PTransform):
         return events | "Remove" >> beam.ParDo(self._do_fn).with_output_types(Day)
 
 
-class _WritePhotoDoFn(beam.DoFn):
+class _WritePhotoDoFn(StoreDoFn):
     def __init__(
         self, store_url: str, fingerprint: str, thresholds: Thresholds
     ) -> None:
-        self._store_url = store_url
+        super().__init__(store_url)
         self._fingerprint = fingerprint
         self._thresholds = thresholds
-
-    def setup(self) -> None:
-        self._store = open_store(self._store_url)
-
-    def teardown(self) -> None:
-        self._store.close()
 
     def process(self, photo: Photo) -> Iterator[Day]:
         scores = StoredScores(
@@ -78,21 +72,13 @@ class _WritePhotoDoFn(beam.DoFn):
             yield photo.event.user_id, date
 
 
-class _RemovePhotoDoFn(beam.DoFn):
-    def __init__(self, store_url: str) -> None:
-        self._store_url = store_url
-
-    def setup(self) -> None:
-        self._store = open_store(self._store_url)
-
-    def teardown(self) -> None:
-        self._store.close()
-
+class _RemovePhotoDoFn(StoreDoFn):
     def process(self, event: UploadEvent) -> Iterator[Day]:
         dates = self._store.remove(
             event.user_id, event.photo_id, event.generation, replaces=event.replaces
         )
-        count("photos_removed")
+        if dates:
+            count("photos_removed")
         for date in sorted(dates):
             yield event.user_id, date
 

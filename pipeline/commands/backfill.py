@@ -4,7 +4,9 @@ import argparse
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,45 +46,62 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
-    import apache_beam as beam
     from rich.console import Console
 
     from pipeline.analyse import analysis_settings
     from pipeline.backfill import build_backfill
-    from pipeline.launch import import_tensorflow_quietly, pipeline_options, run_job
+    from pipeline.launch import (
+        import_tensorflow_quietly,
+        new_pipeline,
+        pipeline_options,
+        run_job,
+    )
     from pipeline.progress import show_progress
     from pipeline.summary import print_summary, summarise
     from store.records import StoreError
     from store.urls import open_store
+    from transforms.score_darkness import DarknessModelHandler
 
     options = pipeline_options(beam_args, args, _groups())
     check_user(args.user)
     addresses = [os.path.expanduser(address) for address in args.photos]
-    check_addresses(addresses, args.user, prune=args.prune)
-    check_dead_letters(args.dead_letters)
+    check_addresses(addresses, args.user, prune=args.prune is not None)
     settings = analysis_settings(options)
     try:
         store = open_store(settings.store_url)
+        store.forget_expired()
     except StoreError as err:
         raise UsageError(str(err)) from err
-    store.forget_expired()
+    check_dead_letters(args.dead_letters, store.files)
+    pipeline = new_pipeline(options)
 
     # Named, because a running job has stderr to itself.
     console = Console(file=sys.stderr)
-    with console.status("Loading the models"):
-        import_tensorflow_quietly()
+    console.print("Loading the models")
+    import_tensorflow_quietly()
+    try:
+        DarknessModelHandler(settings.dark_model).load_model()
+    except (ValueError, OSError) as err:
+        raise UsageError(f"--dark-model: no model in {settings.dark_model}") from err
     started_s = time.monotonic()
-    pipeline = beam.Pipeline(options=options)
-    build_backfill(
-        pipeline,
-        addresses,
-        args.user,
-        settings,
-        dead_letters=args.dead_letters,
-        prune=args.prune,
-    )
-    with show_progress(console):
-        counters = run_job(pipeline, show_errors=args.traceback)
+    # A failed job leaves its half-written files there, not beside the photos.
+    with tempfile.TemporaryDirectory() as temporary:
+        letters = args.dead_letters
+        if not letters.startswith("gs://"):
+            letters = os.path.join(temporary, "dead-letters.jsonl")
+        build_backfill(
+            pipeline,
+            addresses,
+            args.user,
+            settings,
+            dead_letters=letters,
+            leave_out=[*store.files, os.path.realpath(args.dead_letters)],
+            prune=args.prune,
+        )
+        with show_progress(console):
+            counters = run_job(pipeline, show_errors=args.traceback)
+        if letters != args.dead_letters:
+            shutil.move(letters, args.dead_letters)
     summary = summarise(counters, store.counts(args.user), time.monotonic() - started_s)
     store.close()
     if args.json:
@@ -94,6 +113,11 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         print(f"What could not be analysed, and why: {args.dead_letters}")
     if summary.outdated:
         print("--reanalyse=outdated looks again at what other settings analysed.")
+    if summary.kept:
+        print(
+            f"{summary.kept:,} photos are gone and were not forgotten: their folder is "
+            "missing or shows no photo. --prune=folders forgets them."
+        )
     return 0
 
 
@@ -145,21 +169,39 @@ def _check_not_empty(address: str, user_id: str) -> None:
     raise UsageError(f"no photos at {address}: {problem}")
 
 
-def check_dead_letters(path: str) -> None:
-    """Refuse a file that can not be written, before a job starts.
+def check_dead_letters(path: str, store_files: Sequence[str]) -> None:
+    """Refuse a file that can not be written or that would be lost by it.
+
+    Args:
+        path: What the user named.
+        store_files: Absolute paths of the store's own files.
 
     Raises:
-        UsageError: It can not.
+        UsageError: It is of no use.
     """
     if path.startswith("gs://"):
         return
-    folder = Path(path).resolve().parent
-    if (
-        Path(path).is_dir()
-        or not folder.is_dir()
-        or not os.access(folder, os.W_OK, effective_ids=True)
+    file = Path(path).resolve()
+    if not file.parent.is_dir() or not os.access(
+        file.parent, os.W_OK, effective_ids=True
     ):
         raise UsageError(f"--dead-letters {path}: can not write this file")
+    if not file.exists():
+        return
+    if str(file) in store_files or not file.is_file() or not _has_letters(file):
+        raise UsageError(
+            f"--dead-letters {path}: there is something else, which would be lost"
+        )
+
+
+def _has_letters(file: Path) -> bool:
+    """Whether it is a list of an earlier run, or empty."""
+    with file.open("rb") as lines:
+        first = lines.readline(10_000)
+    try:
+        return not first or "reason" in json.loads(first)
+    except (ValueError, TypeError):
+        return False
 
 
 def _groups() -> tuple[type, ...]:

@@ -31,7 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_dates,
         default=(None, None),
         metavar="D[..D]",
-        help="taken on this day, YYYY-MM-DD, or in these days, both included",
+        help="taken on this day, YYYY-MM-DD, or in these days, both included; either "
+        "end may be left out",
     )
     parser.add_argument(
         "--reason",
@@ -48,10 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--within",
-        type=float,
-        default=1.0,
+        type=_distance,
         metavar="KM",
-        help="how near, in kilometres (default: %(default)g)",
+        help="how near, in kilometres (default: 1)",
     )
     parser.add_argument(
         "--similar-to",
@@ -76,6 +76,8 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
 
     if beam_args:
         raise UsageError(f"unknown option: {' '.join(beam_args)}")
+    if args.within is not None and args.near is None:
+        raise UsageError("--within needs --near, the place to measure from")
     try:
         store = open_store(args.store, must_exist=True)
     except StoreError as err:
@@ -86,12 +88,12 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             first_date=args.date[0],
             last_date=args.date[1],
             near=args.near,
-            within_km=args.within,
+            within_km=1.0 if args.within is None else args.within,
             reason=args.reason,
             tag=args.tag,
         )
     )
-    if args.similar_to:
+    if args.similar_to is not None:
         alike = _alike(store, args.user, args.similar_to)
         found = {photo["id"]: photo for photo in photos if photo["id"] in alike}
         photos = [
@@ -115,7 +117,8 @@ def _alike(store: Any, user_id: str, path: str) -> dict[str, float]:
     from models.similarity import SimilarOptions, similar_to
     from transforms.group_similar import to_shot
 
-    address = path if path.startswith("gs://") else os.path.realpath(path)
+    is_local = not path.startswith("gs://")
+    address = os.path.realpath(os.path.expanduser(path)) if is_local else path
     known = store.find_path(user_id, address)
     if known is None:
         raise UsageError(
@@ -167,7 +170,7 @@ def _reasons(photo: Mapping[str, Any]) -> list[str]:
     if photo["similar"] and photo["similar_kind"] == "copy":
         reasons.append("the same file is kept elsewhere")
     elif photo["similar"]:
-        reasons.append("a better shot of the same is kept")
+        reasons.append("a better shot of the same is kept" + _likeness(photo))
     elif photo["similar_group"]:
         reasons.append("the one to keep of its group")
     if photo["shaken"]:
@@ -188,15 +191,36 @@ def _reasons(photo: Mapping[str, Any]) -> list[str]:
     return reasons
 
 
-def _dates(text: str) -> tuple[str, str]:
-    first, _, last = text.partition("..")
+def _likeness(photo: Mapping[str, Any]) -> str:
+    if photo["similarity_threshold"] is None:
+        return ""
+    return (
+        f": likeness to the first of them {photo['similarity']:.2f}, similar from "
+        f"{photo['similarity_threshold']:g} on"
+    )
+
+
+def _dates(text: str) -> tuple[str | None, str | None]:
+    first, separator, last = text.partition("..")
     try:
-        dates = [datetime.date.fromisoformat(date) for date in (first, last or first)]
+        dates = [
+            datetime.date.fromisoformat(date).isoformat() if date else None
+            for date in (first, last if separator else first)
+        ]
     except ValueError as err:
         raise argparse.ArgumentTypeError(
             f"{text} is not YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD"
         ) from err
-    return dates[0].isoformat(), dates[1].isoformat()
+    if dates == [None, None] or (dates[0] and dates[1] and dates[0] > dates[1]):
+        raise argparse.ArgumentTypeError(f"{text} contains no day")
+    return dates[0], dates[1]
+
+
+def _distance(text: str) -> float:
+    km = float(text)
+    if not 0 < km < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a distance")
+    return km
 
 
 def _place(text: str) -> tuple[float, float]:

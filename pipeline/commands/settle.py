@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
-    import apache_beam as beam
-
-    from pipeline.launch import pipeline_options, run_job
+    from pipeline.launch import new_pipeline, pipeline_options, run_job
     from pipeline.options import SimilarityOptions, StoreOptions
     from store.records import StoreError
     from store.urls import open_store
@@ -37,7 +35,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         open_store(url, must_exist=True).close()
     except StoreError as err:
         raise UsageError(str(err)) from err
-    pipeline = beam.Pipeline(options=options)
+    pipeline = new_pipeline(options)
     _ = (
         pipeline
         | "ReadPendingDays" >> ReadPendingDays(url, args.user)

@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +27,14 @@ borderline/, each with its photos and a manifest.csv of the columns file, label
 and note. "too dark" is what shall be found; "dark on purpose" is what must not
 be; "unsure" is left out; in borderline/ the judgement ends the note, after a "|".
 
+  piccl train-dark data/photos                       only how good it is
   piccl train-dark data/photos --out dark.keras
 
 The photos are dealt to folds, a series or a webcam whole to one of them. Each
 fold is scored by a network trained without it: those scores choose the
-threshold and fill the table. Then the network that is written is trained the
-same way on everything. It takes a quarter of an hour on two cores.
+threshold and fill the table. With --out a network is then trained the same way
+on everything and written; `piccl backfill --dark-model` uses it. It takes a
+quarter of an hour on two cores.
 """
 
 Bools = NDArray[np.bool_]
@@ -78,13 +81,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="where the model goes (.keras; default: over the one that ships)",
+        help="where the model goes (.keras); without it there are only figures",
     )
     parser.add_argument(
         "--method",
         choices=("default", "paper"),
         default="default",
-        help="paper: all of dark/ against bright/, as they are (needs --out)",
+        help="paper: all of dark/ against bright/, as they are",
     )
     parser.add_argument(
         "--seed", type=int, default=1, help="of splits and weights (default: 1)"
@@ -107,13 +110,8 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         raise UsageError(f"unknown option: {beam_args[0]}")
     if args.folds < 2 or args.epochs < 1:
         raise UsageError("--folds must be at least 2 and --epochs at least 1")
-    if args.method == "paper" and args.out is None:
-        raise UsageError("--method paper needs --out: the shipped model is not its")
-    out: Path = args.out or network.WEIGHTS
-    if out.suffix != ".keras":
-        raise UsageError(f"--out must end in .keras: {out}")
-    if not out.parent.is_dir():
-        raise UsageError(f"no such folder: {out.parent}")
+    if args.out is not None:
+        _check_out(args.out)
     paper = args.method == "paper"
     photos = [
         photo
@@ -148,28 +146,36 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             augment=not paper,
             on_epoch=show,
         )
-        model = train.train(
-            examples,
-            seed=args.seed,
-            epochs=args.epochs,
-            augment=not paper,
-            on_epoch=lambda epoch: show(args.folds, epoch),
-        )
+        if args.out is not None:
+            model = train.train(
+                examples,
+                seed=args.seed,
+                epochs=args.epochs,
+                augment=not paper,
+                on_epoch=lambda epoch: show(args.folds, epoch),
+            )
+            # Without its optimizer the file is a third as large.
+            model.compile(optimizer=None)
+            model.save(args.out, include_optimizer=False)
         progress.update(task, completed=(args.folds + 1) * args.epochs)
-    # Without its optimizer the file is a third as large.
-    model.compile(optimizer=None)
-    model.save(out, include_optimizer=False)
     # The paper names no threshold; a sigmoid's own is the half.
     threshold = 0.5 if paper else _threshold(scores, photos)
     console.print(_figures(photos, examples.groups, scores, fold_of, threshold))
-    console.print(f"threshold {threshold:.2f}, model in {out}", highlight=False)
-    if out == network.WEIGHTS and threshold != network.DEFAULT_THRESHOLD:
-        console.print(
-            f"DEFAULT_THRESHOLD in {network.__name__} is "
-            f"{network.DEFAULT_THRESHOLD:.2f}: change it with the model",
-            highlight=False,
-        )
+    console.print(f"threshold {threshold:.2f}", highlight=False)
+    if args.out is not None:
+        console.print(f"model in {args.out}", highlight=False, soft_wrap=True)
     return 0
+
+
+def _check_out(out: Path) -> None:
+    """Refuse a file that can not be written, before the training."""
+    if out.suffix != ".keras":
+        raise UsageError(f"--out must end in .keras: {out}")
+    if not out.parent.is_dir():
+        raise UsageError(f"no such folder: {out.parent}")
+    target = out if out.exists() else out.parent
+    if out.is_dir() or not os.access(target, os.W_OK, effective_ids=True):
+        raise UsageError(f"can not write {out}")
 
 
 def read_photos(data: Path) -> list[Photo]:

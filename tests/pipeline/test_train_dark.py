@@ -114,12 +114,11 @@ def test_plain_statistics_are_high_for_dark() -> None:
         ([], ("--nonsense",), "unknown option: --nonsense"),
         (["--folds", "1"], (), "--folds must be at least 2"),
         (["--epochs", "0"], (), "--epochs at least 1"),
-        (["--method", "paper"], (), "needs --out"),
         (["--out", "model.h5"], (), "must end in .keras"),
         (["--out", "/no/such/folder/m.keras"], (), "no such folder"),
         (["--folds", "5"], (), "too few photos"),
     ],
-    ids=["option", "folds", "epochs", "paper", "suffix", "out", "too few"],
+    ids=["option", "folds", "epochs", "suffix", "out", "too few"],
 )
 def test_bad_use_is_one_clear_line(
     words: list[str], beam_args: tuple[str, ...], message: str, data: Path

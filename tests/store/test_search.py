@@ -95,9 +95,9 @@ def test_photo_comes_with_what_explains_it(store: SqliteStore) -> None:
         similar_kind="shot",
         keeper="k",
         similarity=0.875,
+        similarity_threshold=0.5,
     )
     store.settle("ada", "2024-05-01", lambda _: {"a": outcome})
-    store.decide("ada", "a", "keep")
     (photo,) = store.search(PhotoQuery("ada"))
     assert photo == {
         "id": "a",
@@ -108,7 +108,7 @@ def test_photo_comes_with_what_explains_it(store: SqliteStore) -> None:
         "latitude": 48.5,
         "longitude": -2.25,
         "delete": 1,
-        "decision": "keep",
+        "decision": None,
         "similar": 1,
         "shaken": 1,
         "dark": 0,
@@ -117,6 +117,7 @@ def test_photo_comes_with_what_explains_it(store: SqliteStore) -> None:
         "similar_kind": "shot",
         "keeper": "k",
         "similarity": 0.875,
+        "similarity_threshold": 0.5,
         "sharpness": 7.5,
         "sharpness_threshold": 5.0,
         "dark_probability": 0.25,

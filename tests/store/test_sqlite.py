@@ -185,6 +185,8 @@ def test_written_photo_fills_the_three_tables(store: SqliteStore) -> None:
         "similar_kind": None,
         "keeper": None,
         "similarity": None,
+        "similarity_threshold": None,
+        "grouped_by": None,
     }
     assert _rows(store, "users") == [{"id": "ada", "email": None}]
 
@@ -207,8 +209,10 @@ def test_state_tells_what_is_known(store: SqliteStore) -> None:
     assert store.state("ada", "a") == PhotoState(
         generation=10,
         removed=False,
+        bytes=_meta().bytes,
         fingerprint="f1",
         version="v1",
+        grouped_by=None,
         pending_dates=frozenset({MAY_1}),
     )
 
@@ -327,7 +331,7 @@ def test_removed_photo_leaves_a_tombstone_only(store: SqliteStore) -> None:
     for table in ("photos", "tags", "deletions"):
         assert [row["id"] for row in _rows(store, table)] == ["b"]
     assert store.state("ada", "a") == PhotoState(
-        10, True, None, None, frozenset({MAY_1})
+        10, True, None, None, None, None, frozenset({MAY_1})
     )
 
 
@@ -368,7 +372,9 @@ def test_removed_generation_is_not_resurrected(store: SqliteStore) -> None:
 def test_removal_before_the_write_is_remembered(store: SqliteStore) -> None:
     assert store.remove("ada", "a", 10) == set()
     assert _write(store, generation=10) == set()
-    assert store.state("ada", "a") == PhotoState(10, True, None, None, frozenset())
+    assert store.state("ada", "a") == PhotoState(
+        10, True, None, None, None, None, frozenset()
+    )
     assert _rows(store, "users") == []
 
 
@@ -1073,7 +1079,7 @@ def read():
         while True:
             store.counts("me"), store.day("me", "2024-05-01"), store.forget_expired()
     except Exception as err:
-        print(type(err).__name__)
+        sys.stdout.write(type(err).__name__ + chr(10))
 threads = [threading.Thread(target=read) for _ in range(3)]
 [thread.start() for thread in threads]
 time.sleep(0.3)

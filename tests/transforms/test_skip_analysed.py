@@ -24,6 +24,7 @@ from transforms.skip_analysed import (
 from transforms.verdicts import Thresholds
 
 FINGERPRINT: Final = "f1"
+GROUPED_BY: Final = "g1"
 THRESHOLDS: Final = Thresholds(sharpness=5.0, dark=0.5, screenshot=0.75, version="v1")
 MAY_1: Final = "2024-05-01"
 MAY_2: Final = "2024-05-02"
@@ -114,6 +115,7 @@ def _check(
     removed: Iterable[UploadEvent] = (),
     days: Iterable[Day] = (),
     thresholds: Thresholds = THRESHOLDS,
+    grouped_by: str = GROUPED_BY,
     reanalyse: str = REANALYSE_NOTHING,
 ) -> dict[str, int]:
     """Run the events through and compare all outputs, in one step as that is fast.
@@ -125,7 +127,7 @@ def _check(
     out = (
         pipeline
         | beam.Create(list(events))
-        | SkipAnalysed(url, FINGERPRINT, thresholds, reanalyse)
+        | SkipAnalysed(url, FINGERPRINT, thresholds, grouped_by, reanalyse)
     )
     expected = {"uploads": uploads, REMOVED: removed, DAYS: days}
     labelled = [

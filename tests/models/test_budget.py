@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.pixel_budget import PixelBudget
+from models.budget import Budget
 
 # Long enough for a thread that is not held back to run.
 _A_MOMENT_S = 0.2
@@ -13,13 +13,13 @@ _HANGS_S = 10
 class _Holder:
     """A thread that holds a part of a budget until it is told to let go."""
 
-    def __init__(self, budget: PixelBudget, pixels: int) -> None:
+    def __init__(self, budget: Budget, pixels: int) -> None:
         self.holds = threading.Event()
         self._let_go = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(budget, pixels))
         self._thread.start()
 
-    def _run(self, budget: PixelBudget, pixels: int) -> None:
+    def _run(self, budget: Budget, pixels: int) -> None:
         with budget.take(pixels):
             self.holds.set()
             self._let_go.wait(_HANGS_S)
@@ -43,7 +43,7 @@ def holders() -> Iterator[list[_Holder]]:
 
 
 def test_never_more_than_its_capacity_at_once() -> None:
-    budget = PixelBudget(100)
+    budget = Budget(100)
     lock = threading.Lock()
     held = most = turns = 0
 
@@ -70,7 +70,7 @@ def test_never_more_than_its_capacity_at_once() -> None:
 
 
 def test_small_ones_run_side_by_side(holders: list[_Holder]) -> None:
-    budget = PixelBudget(100)
+    budget = Budget(100)
     holders.extend(_Holder(budget, 50) for _ in range(2))
     assert all(holder.holds.wait(_HANGS_S) for holder in holders)
     holders.append(_Holder(budget, 1))
@@ -80,7 +80,7 @@ def test_small_ones_run_side_by_side(holders: list[_Holder]) -> None:
 
 
 def test_larger_than_the_budget_runs_alone(holders: list[_Holder]) -> None:
-    budget = PixelBudget(100)
+    budget = Budget(100)
     small = _Holder(budget, 1)
     holders.append(small)
     assert small.holds.wait(_HANGS_S)
@@ -97,7 +97,7 @@ def test_larger_than_the_budget_runs_alone(holders: list[_Holder]) -> None:
 
 
 def test_large_one_is_not_overtaken_by_small_ones(holders: list[_Holder]) -> None:
-    budget = PixelBudget(100)
+    budget = Budget(100)
     first = _Holder(budget, 60)
     holders.append(first)
     assert first.holds.wait(_HANGS_S)
@@ -116,7 +116,7 @@ def test_large_one_is_not_overtaken_by_small_ones(holders: list[_Holder]) -> Non
 
 
 def test_is_given_back_after_an_error(holders: list[_Holder]) -> None:
-    budget = PixelBudget(100)
+    budget = Budget(100)
     for _ in range(3):
         with pytest.raises(MemoryError), budget.take(80):
             raise MemoryError

@@ -1,18 +1,18 @@
-"""How many pixels a process may have decoded at once."""
+"""How much a process may have in memory at once."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class PixelBudget:
-    """Bounds the pixels decoded at once, first come first served.
+class Budget:
+    """Bounds what is taken at once, in any unit, first come first served.
 
-    Parallel large photos queue instead of adding up their memory. A photo
-    larger than the whole budget waits until it is alone.
+    Parallel large photos queue instead of adding up their memory. One larger
+    than the whole budget waits until it is alone.
 
     Attributes:
-        capacity: Pixels that may be decoded at once.
+        capacity: How much may be taken at once.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -22,10 +22,10 @@ class PixelBudget:
         self._changed = threading.Condition()
 
     @contextmanager
-    def take(self, pixels: int) -> Iterator[None]:
-        """Hold `pixels` of the budget, waiting until they are free."""
-        wanted = min(pixels, self.capacity)
-        # Whoever waits for many pixels keeps the turnstile, or a stream of
+    def take(self, amount: int) -> Iterator[None]:
+        """Hold `amount` of the budget, waiting until they are free."""
+        wanted = min(amount, self.capacity)
+        # Whoever waits for much keeps the turnstile, or a stream of
         # small photos would starve a large one.
         with self._turnstile, self._changed:
             self._changed.wait_for(lambda: self._free >= wanted)

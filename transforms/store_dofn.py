@@ -1,0 +1,22 @@
+"""A worker's connection to the store."""
+
+import apache_beam as beam
+
+from store.urls import open_store
+
+
+class StoreDoFn(beam.DoFn):
+    """Holds one connection, `self._store`, as long as the worker keeps it.
+
+    Args:
+        store_url: Where the store is.
+    """
+
+    def __init__(self, store_url: str) -> None:
+        self._store_url = store_url
+
+    def setup(self) -> None:
+        self._store = open_store(self._store_url)
+
+    def teardown(self) -> None:
+        self._store.close()
