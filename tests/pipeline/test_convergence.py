@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pipeline.__main__ import main
 from store.sqlite import SqliteStore
 from store.urls import open_store
 
@@ -146,8 +147,6 @@ def _perform(step, folder: Path, db: Path, contents, backfill, crash_after) -> N
 
 def _decide_alike(db: Path, clean: Path) -> None:
     """Decisions belong to the user: the clean run gets the same ones."""
-    from pipeline.__main__ import main
-
     with closing(sqlite3.connect(db)) as decided:
         decisions = decided.execute(
             "SELECT id, decision FROM photos WHERE decision IS NOT NULL"
@@ -216,6 +215,26 @@ def test_an_emptied_or_unplugged_folder_prunes_nothing(
     folder.rmdir()
     assert backfill(folder, db=db, flags=("--prune",)) == 2
     assert rows(db) == before
+
+
+def test_a_day_settled_by_other_options_is_grouped_again(
+    tmp_path, jpeg, backfill, rows, crash_after
+) -> None:
+    folder, db, clean = (tmp_path / name for name in ("photos", "a.db", "b.db"))
+    folder.mkdir()
+    for scene in range(3):
+        name, taken_at = f"{scene}.jpg", f"2024:05:01 12:00:0{scene}"
+        (folder / name).write_bytes(jpeg(scene, taken_at=taken_at))
+    paper = ("--similar-method=paper",)
+    assert backfill(folder, db=clean, flags=paper) == 0
+    crash_after(3)
+    assert backfill(folder, db=db, flags=paper) == 1
+    crash_after(None)
+    # By its own options, under which the scenes are not similar.
+    assert main(["settle", f"--store=sqlite:///{db}"]) == 0
+    assert rows(db) != rows(clean)
+    assert backfill(folder, db=db, flags=paper) == 0
+    assert rows(db) == rows(clean)
 
 
 def test_a_photo_is_scored_alone_as_among_others(

@@ -1,6 +1,9 @@
 """What is typed wrong gets one clear line and exit code 2."""
 
+import contextlib
+import json
 import os
+import pty
 import sqlite3
 import subprocess
 import sys
@@ -106,11 +109,22 @@ def test_unknown_option(flag, photos, capsys) -> None:
 
 @pytest.mark.parametrize(
     "flag",
-    ["--dark-threshold=2", "--reanalyse=some", "--similar-seconds=-1", "--prune=yes"],
+    [
+        "--dark-threshold=2",
+        "--reanalyse=some",
+        "--similar-seconds=-1",
+        "--prune=yes",
+        "--blur-threshold=nan",
+    ],
 )
 def test_wrong_value(flag, photos, capsys) -> None:
     line = _complaint(capsys, "backfill", photos, "--user=me", flag)
     assert flag.split("=")[0] in line
+
+
+def test_unknown_runner(photos, capsys) -> None:
+    line = _complaint(capsys, "backfill", photos, "--user=me", "--runner=Nonsense")
+    assert "Unexpected pipeline runner: Nonsense" in line
 
 
 def test_dark_model_that_is_not_there(photos, capsys) -> None:
@@ -118,6 +132,12 @@ def test_dark_model_that_is_not_there(photos, capsys) -> None:
         capsys, "backfill", photos, "--user=me", "--dark-model=nowhere.keras"
     )
     assert "nowhere.keras" in line
+
+
+def test_dark_model_that_is_no_model(photos, tmp_path, capsys) -> None:
+    (tmp_path / "bad.keras").write_text("no model")
+    assert main(["backfill", str(photos), "--user=me", "--dark-model=bad.keras"]) == 2
+    assert "no model in bad.keras" in capsys.readouterr().err
 
 
 def test_prune_of_a_single_file(photos, capsys) -> None:
@@ -168,16 +188,104 @@ def test_no_command_lists_them(capsys) -> None:
         assert command in out
 
 
-def test_a_failing_job_says_so_in_one_line(photos, tmp_path, monkeypatch, capsys):
-    def fail(*_args, **_kwargs):
-        raise RuntimeError("the disk is gone")
+_FAILING = """
+import sys
+import store.sqlite
+def fail(*_args, **_kwargs):
+    raise RuntimeError("the disk is gone")
+store.sqlite.SqliteStore.write = fail
+from pipeline.__main__ import entry
+sys.argv = ["piccl", "backfill", sys.argv[1], "--user=me"]
+entry()
+"""
 
-    monkeypatch.setattr("store.sqlite.SqliteStore.write", fail)
-    code = main(["backfill", str(photos), "--user=me"])
-    assert code == 1
-    err = capsys.readouterr().err.strip()
-    assert "the disk is gone" in err.splitlines()[-1]
-    assert "Traceback" not in err
+
+@pytest.mark.parametrize("on_a_terminal", [True, False])
+def test_a_failing_job_says_so_in_one_line(photos, tmp_path, on_a_terminal) -> None:
+    reader, writer = pty.openpty() if on_a_terminal else os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _FAILING, photos],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TERM": "xterm"},
+        stdout=writer,
+        stderr=writer,
+    )
+    os.close(writer)
+    said = b""
+    # A terminal that nobody holds any more is an error to read.
+    with contextlib.suppress(OSError):
+        while part := os.read(reader, 1000):
+            said += part
+    os.close(reader)
+    assert process.wait() == 1
+    text = said.decode()
+    assert "the disk is gone" in text.strip().splitlines()[-1]
+    assert "Traceback" not in text
+    assert not list(tmp_path.glob("beam-temp*"))
+
+
+@pytest.mark.parametrize("words", [["-x"], ["--json"], ["--user", "me", "backfill"]])
+def test_an_option_before_the_command(words, capsys) -> None:
+    assert "no command" in _complaint(capsys, *words)
+
+
+def test_dead_letters_never_take_the_place_of_another_file(
+    photos, tmp_path, backfill, capsys
+) -> None:
+    photo = photos / "a.jpg"
+    db = tmp_path / "piccl.db"
+    assert backfill(photos, db=db) == 0
+    capsys.readouterr()
+    for path in (photo, db, photos):
+        before = path.read_bytes() if path.is_file() else None
+        line = _complaint(
+            capsys,
+            "backfill",
+            photos,
+            "--user=me",
+            f"--store=sqlite:///{db}",
+            f"--dead-letters={path}",
+        )
+        assert "would be lost" in line
+        assert (path.read_bytes() if path.is_file() else None) == before
+
+
+def test_our_own_files_are_not_among_the_photos(photos, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(photos)
+    for _ in range(2):
+        assert main(["backfill", ".", "--user=me", "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["read"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--date=2024-05-02..2024-05-01"], "contains no day"),
+        (["--date=.."], "contains no day"),
+        (["--date=yesterday"], "YYYY-MM-DD"),
+        (["--within=3"], "--near"),
+        (["--near=1,2", "--within=nan"], "distance"),
+        (["--near=1,2", "--within", "-3"], "distance"),
+        (["--near=91,0"], "not on earth"),
+        (["--near"], "expected one argument"),
+        (["--similar-to="], "not among the analysed"),
+        (["--colour=red"], "unknown option"),
+    ],
+)
+def test_wrong_search(words, complaint, photos, tmp_path, backfill, capsys) -> None:
+    assert backfill(photos, db=tmp_path / "piccl.db") == 0
+    capsys.readouterr()
+    assert complaint in _complaint(capsys, "search", "--user=me", *words)
+
+
+def test_search_in_the_south_and_west(photos, tmp_path, backfill, capsys) -> None:
+    assert backfill(photos, db=tmp_path / "piccl.db") == 0
+    assert main(["search", "--user=me", "--near", "-33.8,-70.6"]) == 0
+
+
+def test_settle_knows_none_of_the_options_of_a_backfill(capsys) -> None:
+    line = _complaint(capsys, "settle", "--reanalyse=all")
+    assert "--reanalyse=all" in line
 
 
 def test_interrupted_by_the_user(tmp_path, jpeg) -> None:

@@ -24,6 +24,7 @@ from store.records import (
     PhotoState,
     PhotoTags,
     StoredScores,
+    StoreError,
     Verdicts,
     photo_id,
 )
@@ -1095,3 +1096,56 @@ store.close()
     )
     assert done.returncode == 0
     assert done.stdout.split() == ["ProgrammingError"] * 3
+
+
+@pytest.fixture
+def group(store: SqliteStore) -> SqliteStore:
+    """A settled group of a, b and c that keeps a and recommends the others."""
+    for name in "abc":
+        _write(store, name)
+    outcomes = {
+        name: DayOutcome(
+            delete=name != "a", similar=name != "a", similar_group="a", keeper="a"
+        )
+        for name in "abc"
+    }
+    store.settle("ada", MAY_1, lambda _: outcomes)
+    assert _recommended(store) == ["b", "c"]
+    return store
+
+
+def _recommended(store: SqliteStore) -> list[str]:
+    return [row["id"] for row in _rows(store, "photos") if row["delete"]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store: store.remove("ada", "a", 10),
+        lambda store: store.decide("ada", "a", "trash"),
+        lambda store: _write(store, "a", generation=11),
+        lambda store: _write(store, "a", generation=11, date=MAY_2),
+        lambda store: store.rejudge("ada", "a", 10, lambda _: _verdicts()),
+    ],
+    ids=["removed", "trashed", "overwritten", "moved", "rejudged"],
+)
+def test_no_group_stands_recommended_without_its_keeper(group, change) -> None:
+    change(group)
+    assert _recommended(group) == []
+    assert (("ada", MAY_1)) in group.pending_days("ada")
+
+
+def test_a_photo_that_is_kept_is_recommended_no_longer(group) -> None:
+    group.decide("ada", "b", "keep")
+    assert _recommended(group) == ["c"]
+
+
+def test_a_member_that_goes_leaves_the_others_as_they_are(group) -> None:
+    group.remove("ada", "c", 10)
+    assert _recommended(group) == ["b"]
+
+
+def test_a_file_that_can_not_be_written_is_said_so(store: SqliteStore) -> None:
+    store._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreError, match="can not write"):
+        store.forget_expired()

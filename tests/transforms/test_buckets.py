@@ -142,6 +142,11 @@ class TestFolders:
         assert error.path == str(tmp_path / "locked")
         assert error.detail == "can not list the folder: Permission denied"
 
+    def test_time_beyond_64_bits(self, tmp_path: Path) -> None:
+        os.utime(_put(tmp_path / "a.jpg"), (1.05e10, 1.05e10))
+        (error,) = _errors(tmp_path)
+        assert "time is out of range" in error.detail
+
     def test_pipes_are_no_photos(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.jpg")
         assert _names(tmp_path) == []

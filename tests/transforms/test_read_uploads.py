@@ -166,12 +166,15 @@ class TestFindRemoved:
         folders: Sequence[str | Path],
         *paths: str | Path,
         extra: Sequence[str | Path] = (),
+        whole_folders: bool = False,
     ) -> None:
         """List the folders, and `extra` addresses, and expect removed photos."""
         names = list(map(str, folders))
         with TestPipeline() as p:
             listed = p | beam.Create(names + list(map(str, extra))) | ListUploads("ann")
-            removed = listed | FindRemoved(store_url, "ann")
+            removed = listed | FindRemoved(
+                store_url, "ann", whole_folders=whole_folders
+            )
             found = removed | beam.Map(lambda e: (e.path, e.generation, e.removed))
             expected = [(str(path), 7, True) for path in paths]
             assert_that(found, equal_to(expected))
@@ -220,6 +223,32 @@ class TestFindRemoved:
         (roll / "disk").mkdir()
         _store(store_url, roll / "disk" / "a.jpg", roll / "gone.jpg")
         self._expect(store_url, [roll, roll / "disk"], roll / "gone.jpg")
+
+    @pytest.mark.parametrize("junk", [".DS_Store", "piccl.db", None])
+    def test_a_folder_that_shows_no_photo_proves_nothing(
+        self, roll: Path, store_url: str, junk: str | None
+    ) -> None:
+        # A disk's folder that stays when the disk goes, or a folder of its own.
+        (roll / "disk").mkdir()
+        if junk is not None:
+            (roll / "disk" / junk).write_bytes(b"no photo")
+        _store(store_url, roll / "disk" / "a.jpg", roll / "other" / "b.jpg")
+        self._expect(store_url, [roll])
+        assert counted_here()["photos_kept"] == 2
+        self._expect(
+            store_url,
+            [roll],
+            roll / "disk" / "a.jpg",
+            roll / "other" / "b.jpg",
+            whole_folders=True,
+        )
+
+    def test_a_broken_link_shields_nothing_but_itself(
+        self, roll: Path, store_url: str
+    ) -> None:
+        (roll / "1").symlink_to("nowhere")
+        _store(store_url, roll / "1.jpg")
+        self._expect(store_url, [roll], roll / "1.jpg")
 
     def test_bucket_whose_name_begins_as_another(
         self, store_url: str, cloud_storage: storage.Client

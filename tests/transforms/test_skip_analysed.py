@@ -9,7 +9,7 @@ import pytest
 from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from store.records import PhotoMeta, PhotoTags, StoredScores
+from store.records import DayOutcome, PhotoMeta, PhotoTags, StoredScores
 from store.urls import open_store
 from transforms.counters import NAMESPACE
 from transforms.elements import LOCAL_BUCKET, Day, UploadEvent
@@ -311,3 +311,29 @@ def test_second_run_with_the_same_thresholds_changes_nothing(url: str) -> None:
     with closing(open_store(url)) as store:
         store.settle("ada", MAY_1, lambda _: {})
     assert _check(url, [_event()], thresholds=stricter) == {"photos_skipped": 1}
+
+
+@pytest.mark.parametrize(
+    ("grouped_by", "counted"),
+    [
+        (GROUPED_BY, {"photos_skipped": 1}),
+        ("g2", {"photos_skipped": 1, "photos_rejudged": 1}),
+    ],
+    ids=["same", "other"],
+)
+def test_day_grouped_by_other_options_is_grouped_again(
+    url: str, grouped_by: str, counted: dict[str, int]
+) -> None:
+    _analysed(url, _event(), settled=False)
+    with closing(open_store(url)) as store:
+        outcome = DayOutcome(grouped_by=GROUPED_BY)
+        store.settle("ada", MAY_1, lambda photos: {photos[0].id: outcome})
+    days = [] if grouped_by == GROUPED_BY else [("ada", MAY_1)]
+    assert _check(url, [_event()], days=days, grouped_by=grouped_by) == counted
+
+
+def test_file_of_the_same_time_and_another_size_is_analysed(url: str) -> None:
+    _analysed(url, _event())
+    other = dataclasses.replace(_event(), size_bytes=999)
+    expected = dataclasses.replace(other, known_generation=10)
+    _check(url, [other], uploads=[expected])
