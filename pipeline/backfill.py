@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipeline.analyse import AnalysePhotos, AnalysisSettings
-from pipeline.options import PRUNE_FOLDERS
 from transforms.dead_letters import DEAD, WriteDeadLetters
 from transforms.group_similar import GroupSimilar, ReadPendingDays
 from transforms.read_uploads import FindRemoved, ListUploads
@@ -20,7 +19,8 @@ def build_backfill(
     *,
     dead_letters: str,
     leave_out: Sequence[str] = (),
-    prune: str | None = None,
+    prune: bool = False,
+    prune_folders: bool = False,
 ) -> None:
     """Add the steps of a backfill to a pipeline.
 
@@ -32,7 +32,9 @@ def build_backfill(
         dead_letters: File for what could not be analysed.
         leave_out: Absolute paths that are not listed: our own files.
         prune: Forget the photos that are gone from the folders among
-            `addresses`: `PRUNE_FILES` or `PRUNE_FOLDERS`; None keeps them.
+            `addresses`.
+        prune_folders: The same, and believe that folders that are missing or
+            show no photo are gone for good.
     """
     listed = (
         pipeline
@@ -40,9 +42,9 @@ def build_backfill(
         | "ListUploads" >> ListUploads(user_id, leave_out)
     )
     events = listed["uploads"]
-    if prune:
+    if prune or prune_folders:
         missing = listed | "FindRemoved" >> FindRemoved(
-            settings.store_url, user_id, whole_folders=prune == PRUNE_FOLDERS
+            settings.store_url, user_id, whole_folders=prune_folders
         )
         events = (events, missing) | "ListedAndRemoved" >> beam.Flatten()
     analysed = events | "AnalysePhotos" >> AnalysePhotos(settings)

@@ -16,9 +16,6 @@ from transforms.skip_analysed import (
     REANALYSE_OUTDATED,
 )
 
-PRUNE_FILES: Final = "files"
-PRUNE_FOLDERS: Final = "folders"
-
 
 class StoreOptions(PipelineOptions):
     """Where the results are"""
@@ -48,12 +45,14 @@ class BackfillOptions(PipelineOptions):
         )
         parser.add_argument(
             "--prune",
-            nargs="?",
-            const=PRUNE_FILES,
-            choices=[PRUNE_FILES, PRUNE_FOLDERS],
+            action="store_true",
             help="forget photos that are no longer in the folders, but none of a "
-            "folder that is missing or shows no photo, as of an unplugged disk; "
-            "--prune=folders forgets those too",
+            "folder that is missing or shows no photo, as of an unplugged disk",
+        )
+        parser.add_argument(
+            "--prune-folders",
+            action="store_true",
+            help="the same, and believe that such folders are gone for good",
         )
 
 

@@ -65,7 +65,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     options = pipeline_options(beam_args, args, _groups())
     check_user(args.user)
     addresses = [os.path.expanduser(address) for address in args.photos]
-    check_addresses(addresses, args.user, prune=args.prune is not None)
+    check_addresses(addresses, args.user, prune=args.prune or args.prune_folders)
     settings = analysis_settings(options)
     try:
         store = open_store(settings.store_url)
@@ -97,6 +97,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             dead_letters=letters,
             leave_out=[*store.files, os.path.realpath(args.dead_letters)],
             prune=args.prune,
+            prune_folders=args.prune_folders,
         )
         with show_progress(console):
             counters = run_job(pipeline, show_errors=args.traceback)
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     if summary.kept:
         print(
             f"{summary.kept:,} photos are gone and were not forgotten: their folder is "
-            "missing or shows no photo. --prune=folders forgets them."
+            "missing or shows no photo. --prune-folders forgets them."
         )
     return 0
 
