@@ -22,41 +22,13 @@ from store.records import (
     Verdicts,
 )
 from store.search import PhotoQuery, find_photos
+from store.sqlite_days import read_day, read_pending_days, write_day
 from store.sqlite_file import open_database, transaction
 
 # Pub/Sub keeps a message for at most 31 days, so no later event can arrive.
 _TOMBSTONE_LIFE: Final = timedelta(days=40)
 _NOT_GROUPED: Final = DayOutcome()
 _PAGE: Final = 1000
-
-# Told which index, because "ORDER BY id" lures the planner into walking all of the
-# user's photos in the order of the primary key.
-_DAY: Final = """
-    SELECT id, taken_at, time_source, latitude, longitude, generation, sha256,
-           damaged,
-           width * height AS pixels, subject, photos.sharpness AS sharpness,
-           exposure, descriptor, decision, shaken, dark, screenshot, "delete",
-           similar, similar_group, similar_kind, keeper, similarity,
-           similarity_threshold, grouped_by
-    FROM photos INDEXED BY photos_by_date JOIN deletions USING (user_id, id)
-    WHERE user_id = ? AND date = ? ORDER BY id"""
-
-# Nearly every photo waits for one day, so that one is looked up whole; the few
-# that moved between days wait for several and have an index of their own.
-_WITHOUT_DATE: Final = """
-    UPDATE {table} SET pending_dates = (
-        SELECT json_group_array(value) FROM json_each(pending_dates)
-        WHERE value <> :date
-    )
-    WHERE user_id = :user AND {table}.id IN (
-        SELECT {table}.id FROM {table}
-        WHERE user_id = :user AND pending_dates <> '[]'
-          AND pending_dates = json_array(:date)
-        UNION ALL
-        SELECT {table}.id FROM {table}, json_each(pending_dates)
-        WHERE user_id = :user AND instr(pending_dates, ',') AND value = :date
-    )"""
-
 
 _Args = ParamSpec("_Args")
 _Result = TypeVar("_Result")
@@ -311,7 +283,7 @@ class SqliteStore:
     @_undisturbed
     def day(self, user_id: str, date: str) -> list[DayPhoto]:
         """A user's photos of one day, ordered by id."""
-        return [_day_photo(row) for row in self._db.execute(_DAY, (user_id, date))]
+        return read_day(self._db, user_id, date)
 
     @_undisturbed
     def settle(
@@ -340,33 +312,12 @@ class SqliteStore:
             with transaction(self._db):
                 if self.day(user_id, date) != photos:
                     continue
-                changed = [
-                    (photo.id, outcomes.get(photo.id, _NOT_GROUPED))
-                    for photo in photos
-                    if outcomes.get(photo.id, _NOT_GROUPED) != photo.outcome
-                ]
-                for photo_id, outcome in changed:
-                    self._write_outcome(user_id, photo_id, outcome)
-                for table in ("photos", "tombstones"):
-                    self._db.execute(
-                        _WITHOUT_DATE.format(table=table),
-                        {"user": user_id, "date": date},
-                    )
-            return len(changed)
+                return write_day(self._db, user_id, date, photos, outcomes)
 
     @_undisturbed
     def pending_days(self, user_id: str | None = None) -> list[tuple[str, str]]:
         """(user, date) of the days that wait to be regrouped, of one user or all."""
-        of_user = "AND user_id = :user" if user_id is not None else ""
-        rows = self._db.execute(
-            " UNION ".join(
-                f"""SELECT user_id, value FROM {table}, json_each(pending_dates)
-                    WHERE pending_dates <> '[]' {of_user}"""
-                for table in ("photos", "tombstones")
-            ),
-            {"user": user_id} if user_id is not None else {},
-        )
-        return [(user, date) for user, date in rows]
+        return read_pending_days(self._db, user_id)
 
     def photos_under(self, user_id: str, prefix: str) -> Iterator[tuple[str, int]]:
         """(path, generation) of a user's photos whose path starts so, by path."""
@@ -474,22 +425,6 @@ class SqliteStore:
             (_to_json(dates), user_id, photo_id),
         )
 
-    def _write_outcome(self, user_id: str, photo_id: str, outcome: DayOutcome) -> None:
-        row = dataclasses.asdict(outcome) | {"user": user_id, "id": photo_id}
-        self._db.execute(
-            'UPDATE photos SET "delete" = :delete WHERE user_id = :user AND id = :id',
-            row,
-        )
-        self._db.execute(
-            """UPDATE deletions SET similar = :similar, keeper = :keeper,
-                   similar_group = :similar_group, similar_kind = :similar_kind,
-                   similarity = :similarity,
-                   similarity_threshold = :similarity_threshold,
-                   grouped_by = :grouped_by
-               WHERE user_id = :user AND id = :id""",
-            row,
-        )
-
     def _upsert(self, table: str, row: Mapping[str, Any]) -> None:
         columns = ", ".join(f'"{name}"' for name in row)
         values = ", ".join(f":{name}" for name in row)
@@ -499,38 +434,6 @@ class SqliteStore:
             f"ON CONFLICT (user_id, id) DO UPDATE SET {changes}",
             row,
         )
-
-
-def _day_photo(row: sqlite3.Row) -> DayPhoto:
-    return DayPhoto(
-        id=row["id"],
-        taken_at=row["taken_at"],
-        time_source=row["time_source"],
-        latitude=row["latitude"],
-        longitude=row["longitude"],
-        generation=row["generation"],
-        sha256=row["sha256"],
-        damaged=bool(row["damaged"]),
-        pixels=row["pixels"],
-        subject=row["subject"],
-        sharpness=row["sharpness"],
-        exposure=row["exposure"],
-        descriptor=row["descriptor"],
-        decision=row["decision"],
-        shaken=bool(row["shaken"]),
-        dark=bool(row["dark"]),
-        screenshot=bool(row["screenshot"]),
-        outcome=DayOutcome(
-            delete=bool(row["delete"]),
-            similar=bool(row["similar"]),
-            similar_group=row["similar_group"],
-            similar_kind=row["similar_kind"],
-            keeper=row["keeper"],
-            similarity=row["similarity"],
-            similarity_threshold=row["similarity_threshold"],
-            grouped_by=row["grouped_by"],
-        ),
-    )
 
 
 def _to_json(dates: Iterable[str]) -> str:
