@@ -58,6 +58,8 @@ def find_photos(db: sqlite3.Connection, query: PhotoQuery) -> Iterator[dict[str,
         f"""SELECT photos.id, photos.title, path, date, taken_at, latitude, longitude,
                    "delete", decision, similar, shaken, dark, screenshot,
                    similar_group, similar_kind, keeper, similarity,
+                   (SELECT title FROM photos AS kept WHERE kept.id = keeper
+                    AND kept.user_id = photos.user_id) AS keeper_title,
                    similarity_threshold,
                    deletions.sharpness, sharpness_threshold, dark_probability,
                    dark_threshold, screenshot_probability, screenshot_threshold

@@ -168,9 +168,9 @@ def _reasons(photo: Mapping[str, Any]) -> list[str]:
     if "likeness" in photo:
         reasons.append(f"likeness {photo['likeness']:.2f}")
     if photo["similar"] and photo["similar_kind"] == "copy":
-        reasons.append("the same file is kept elsewhere")
+        reasons.append(f"one of several copies; kept: {photo['keeper_title']}")
     elif photo["similar"]:
-        reasons.append("a better shot of the same is kept" + _likeness(photo))
+        reasons.append(f"a better shot is kept: {photo['keeper_title']}")
     elif photo["similar_group"]:
         reasons.append("the one to keep of its group")
     if photo["shaken"]:
@@ -189,15 +189,6 @@ def _reasons(photo: Mapping[str, Any]) -> list[str]:
             f"are kept below {photo['screenshot_threshold']:g}"
         )
     return reasons
-
-
-def _likeness(photo: Mapping[str, Any]) -> str:
-    if photo["similarity_threshold"] is None:
-        return ""
-    return (
-        f": likeness to the first of them {photo['similarity']:.2f}, similar from "
-        f"{photo['similarity_threshold']:g} on"
-    )
 
 
 def _dates(text: str) -> tuple[str | None, str | None]:

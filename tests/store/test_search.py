@@ -98,7 +98,8 @@ def test_photo_comes_with_what_explains_it(store: SqliteStore) -> None:
         similarity_threshold=0.5,
     )
     store.settle("ada", "2024-05-01", lambda _: {"a": outcome})
-    (photo,) = store.search(PhotoQuery("ada"))
+    _write(store, "k", taken_at="2024-05-02T12:00:00")
+    photo, _ = store.search(PhotoQuery("ada"))
     assert photo == {
         "id": "a",
         "title": "a.jpg",
@@ -116,6 +117,7 @@ def test_photo_comes_with_what_explains_it(store: SqliteStore) -> None:
         "similar_group": "g",
         "similar_kind": "shot",
         "keeper": "k",
+        "keeper_title": "k.jpg",
         "similarity": 0.875,
         "similarity_threshold": 0.5,
         "sharpness": 7.5,
