@@ -3,21 +3,13 @@
 import math
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from store.records import PhotoTags
+
 REASONS: Final = ("similar", "shaken", "dark", "screenshot")
-TAGS: Final = (
-    "person",
-    "animal",
-    "vehicle",
-    "furniture",
-    "book",
-    "bag",
-    "sports",
-    "food",
-    "device",
-)
+TAGS: Final = tuple(field.name for field in fields(PhotoTags))
 _KM_PER_DEGREE: Final = 111.195  # of a great circle, earth's mean radius 6371 km
 
 
