@@ -13,6 +13,14 @@ from google.cloud import storage
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _empty_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests find no models that whoever runs them has fetched."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_photos() -> Path:
     """The folder of labelled real photos, which is data and no part of the project."""
@@ -20,6 +28,15 @@ def shared_photos() -> Path:
     if not photos.is_dir():
         pytest.skip("needs the labelled photos in ../shared/data/photos")
     return photos
+
+
+@pytest.fixture(scope="session")
+def shared_models() -> Path:
+    """The folder of real Darknet networks, which are no part of the project either."""
+    models = SHARED / "models"
+    if not models.is_dir():
+        pytest.skip("needs the Darknet networks in ../shared/data/models")
+    return models
 
 
 @pytest.fixture

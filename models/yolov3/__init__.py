@@ -1,0 +1,1 @@
+"""YOLOv3 and its relatives, out of Darknet's own files."""
