@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "settle": "regroup the days that an interrupted run left unsettled",
     "search": "find analysed photos by day, place, reason or likeness",
     "train-dark": "train the model that tells photos too dark to be of use",
+    "finetune-yolo": "adjust the network that sees what is in a photo to your own",
+    "weights": "fetch the networks that see what is in a photo",
 }
 
 _DESCRIPTION: Final = """\
@@ -104,7 +106,7 @@ def _run(
     except UsageError as err:
         return _complain(MISUSED, str(err))
     except KeyboardInterrupt:
-        goes_on = parser.prog in ("piccl backfill", "piccl settle")
+        goes_on = parser.prog in ("piccl backfill", "piccl settle", "piccl weights")
         hint = "; the same command goes on where it stopped" if goes_on else ""
         return _complain(INTERRUPTED, f"interrupted{hint}")
     except BrokenPipeError:
