@@ -144,6 +144,11 @@ class Network:
         return [layer for layer in self.layers if isinstance(layer, Convolutional)]
 
     @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return max(layer.classes for layer in self.layers if isinstance(layer, Yolo))
+
+    @property
     def heads(self) -> list[int]:
         """Indices of the `Yolo` layers."""
         return [n for n, layer in enumerate(self.layers) if isinstance(layer, Yolo)]

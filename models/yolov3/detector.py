@@ -1,0 +1,163 @@
+"""A Darknet network ready to look at photos, on the processor.
+
+TensorFlow is imported inside the functions: it takes seconds.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.yolov3.boxes import Detections, Resize, find_boxes, prepare
+from models.yolov3.cfg import Convolutional, Network, parse_cfg
+from models.yolov3.network import convolution, forward
+from models.yolov3.weights import Weights, read_weights
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Precision = Literal["f32", "bf16"]
+# Photos in a padded batch. Of YOLOv3 at 416 x 416, one batch in progress takes
+# 0.4 GB; twice as many photos gain little and take twice that.
+SCORING_BATCH: Final = 4
+
+
+class Detector:
+    """A network and its weights, in a session of its own. Threads may share it.
+
+    Args:
+        network: From `parse_cfg`.
+        weights: Of that network; batch normalization is folded into them.
+        precision: Of the convolutions and all between them: "bf16" is faster
+            where the processor has it, and correct but slow where it has not.
+        feature_layer: Index of the layer that is put out beside the heads.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        weights: Weights,
+        precision: Precision = "f32",
+        feature_layer: int | None = None,
+    ) -> None:
+        import tensorflow as tf
+
+        self.network = network
+        if feature_layer is None:
+            feature_layer = _last_of_backbone(network)
+        dtype = tf.float32 if precision == "f32" else tf.bfloat16
+        # Weights are variables: as constants, the graph, its optimized copies and
+        # oneDNN would each hold them, 4.4 GB instead of 1.8 for YOLOv3.
+        variables: list[tf.Variable] = []
+        values: dict[tf.Tensor, NDArray[np.float32]] = {}
+
+        def variable(value: NDArray[np.float32]) -> "tf.Variable":
+            given = tf.compat.v1.placeholder(tf.float32, value.shape)
+            values[given] = value
+            variables.append(tf.Variable(tf.cast(given, dtype), trainable=False))
+            return variables[-1]
+
+        def convolve(n: int, layer: Convolutional, x: "tf.Tensor") -> "tf.Tensor":
+            kernel, bias = map(variable, weights.convolutions[n].folded())
+            return tf.nn.bias_add(convolution(layer, x, kernel), bias)
+
+        graph = tf.Graph()
+        with graph.as_default():
+            images = tf.compat.v1.placeholder(
+                tf.float32, (SCORING_BATCH, network.height, network.width, 3)
+            )
+            outputs = forward(network, tf.cast(images, dtype), convolve)
+            fetches = [
+                tf.cast(outputs[n], tf.float32) for n in (*network.heads, feature_layer)
+            ]
+        # A photo's result may depend on the number of threads: one, the caller's.
+        options = tf.compat.v1.ConfigProto(
+            device_count={"GPU": 0},
+            intra_op_parallelism_threads=1,
+            inter_op_parallelism_threads=-1,
+        )
+        session = tf.compat.v1.Session(graph=graph, config=options)
+        session.run([each.initializer for each in variables], values)
+        self._run = session.make_callable(fetches, [images])
+
+    def run(
+        self, images: NDArray[np.float32]
+    ) -> tuple[list[NDArray[np.float32]], NDArray[np.float32]]:
+        """Run the network on photos, each as if it were alone.
+
+        Args:
+            images: float32, (N, height, width, 3), RGB, 0 to 1, from `prepare`.
+
+        Returns:
+            The heads in order of the cfg, float32, (N, h, w, anchors * (5 +
+            classes)), raw; and the layer of features, float32, (N, h, w, channels).
+        """
+        parts: list[list[NDArray[np.float32]]] = []
+        for start in range(0, len(images), SCORING_BATCH):
+            part = images[start : start + SCORING_BATCH]
+            batch = np.zeros((SCORING_BATCH, *images.shape[1:]), np.float32)
+            batch[: len(part)] = part
+            parts.append([output[: len(part)] for output in self._run(batch)])
+        *heads, features = (np.concatenate(of) for of in zip(*parts, strict=True))
+        return heads, features
+
+
+def load_detector(
+    cfg: Path,
+    weights: Path,
+    precision: Precision = "f32",
+    feature_layer: int | None = None,
+) -> Detector:
+    """Load a network from Darknet's files.
+
+    Args:
+        cfg: The network.
+        weights: Its weights.
+        precision: As `Detector` has it.
+        feature_layer: As `Detector` has it.
+
+    Raises:
+        CfgError: The cfg can not be read or is not supported.
+        WeightsError: The weights are not those of this cfg.
+        OSError: A file can not be read.
+    """
+    network = parse_cfg(cfg.read_text(errors="replace"))
+    return Detector(network, read_weights(weights, network), precision, feature_layer)
+
+
+def detect(
+    detector: Detector,
+    rgbs: Sequence[NDArray[np.uint8]],
+    *,
+    resize: Resize,
+    threshold: float,
+) -> list[Detections]:
+    """See what is in photos, in each as if it were alone.
+
+    Args:
+        detector: From `load_detector`.
+        rgbs: uint8, (H, W, 3), RGB, upright, each of its own size.
+        resize: How a photo is fitted to the input; see `prepare`.
+        threshold: Confidence from which on something is seen, exclusive.
+    """
+    network = detector.network
+    found: list[Detections] = []
+    for start in range(0, len(rgbs), SCORING_BATCH):
+        part = rgbs[start : start + SCORING_BATCH]
+        images = np.stack([prepare(rgb, network, resize) for rgb in part])
+        heads, _ = detector.run(images)
+        for row, rgb in enumerate(part):
+            of_photo = [head[row] for head in heads]
+            found.append(
+                find_boxes(of_photo, network, rgb.shape[:2], resize, threshold)
+            )
+    return found
+
+
+def _last_of_backbone(network: Network) -> int:
+    """The last of the coarsest layers before the first head."""
+    before = network.shapes[: network.heads[0]]
+    coarsest = min(height * width for height, width, _ in before)
+    return max(n for n, (h, w, _) in enumerate(before) if h * w == coarsest)
