@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from models.descriptors import (
     DESCRIPTOR_BYTES,
+    DIGEST_BYTES,
+    FEATURE_BYTES,
+    LONGEST_BYTES,
     describe,
     exposure,
     pairwise_similarities,
     similarities,
+    stack,
 )
 from models.images import decode
 from models.similarity import SimilarOptions
@@ -28,8 +32,13 @@ def scene(seed: int, height: int = 384, width: int = 512) -> NDArray[np.uint8]:
 
 
 def alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    row = np.frombuffer(describe(other), np.uint8)[np.newaxis]
-    return float(similarities(describe(one), row)[0])
+    return float(similarities(describe(one), [describe(other)])[0])
+
+
+def seen(seed: int, detector: bytes = b"yolo") -> bytes:
+    """As a backbone would add to a descriptor, other numbers for each seed."""
+    values = np.random.default_rng(seed).normal(0, 20, FEATURE_BYTES)
+    return detector + bytes(values.astype(np.int8))
 
 
 def another_shot(rgb: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
@@ -50,7 +59,7 @@ def another_shot(rgb: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
 )
 def test_any_size_has_a_descriptor(size: tuple[int, int]) -> None:
     rgb = scene(0, *size)
-    assert len(describe(rgb)) == DESCRIPTOR_BYTES <= 512
+    assert len(describe(rgb)) == DESCRIPTOR_BYTES
     assert describe(rgb) == describe(rgb.copy())
     assert 0 <= exposure(rgb) <= 1
 
@@ -62,7 +71,7 @@ def test_other_arrays_are_refused(shape: tuple[int, ...]) -> None:
 
 
 def test_a_photo_is_like_itself_and_unlike_others() -> None:
-    rows = np.stack([np.frombuffer(describe(scene(n)), np.uint8) for n in range(20)])
+    rows = stack(describe(scene(n)) for n in range(20))
     found = pairwise_similarities(rows, rows)
     assert found.dtype == np.float32
     assert found.diagonal() == pytest.approx(1, abs=1e-6)
@@ -72,17 +81,56 @@ def test_a_photo_is_like_itself_and_unlike_others() -> None:
 
 
 def test_comparison_does_not_depend_on_the_company() -> None:
-    rows = np.stack([np.frombuffer(describe(scene(n)), np.uint8) for n in range(40)])
-    rows = np.concatenate([rows, rows[::-1]])
+    looks = [describe(scene(n)) for n in range(40)]
+    # Some of no detector, some of one, some of another.
+    for n in range(0, 40, 2):
+        looks[n] += seen(n, b"yolo" if n % 3 else b"tiny")
+    looks += looks[::-1]
+    rows = stack(looks)
     found = pairwise_similarities(rows, rows)
     assert np.array_equal(found, found.T)
-    assert np.array_equal(found[3], similarities(rows[3].tobytes(), rows))
-    assert np.array_equal(found[3:4, 5:9], pairwise_similarities(rows[3:4], rows[5:9]))
+    assert np.array_equal(found[4], similarities(looks[4], looks))
+    assert np.array_equal(found[3:6, 5:9], pairwise_similarities(rows[3:6], rows[5:9]))
 
 
 def test_no_others_give_no_similarities() -> None:
-    none = np.zeros((0, DESCRIPTOR_BYTES), np.uint8)
-    assert similarities(describe(scene(0)), none).shape == (0,)
+    assert similarities(describe(scene(0)), []).shape == (0,)
+
+
+def test_a_descriptor_with_a_backbone_fits_the_store() -> None:
+    assert DIGEST_BYTES == 4
+    assert len(describe(scene(0)) + seen(0)) == LONGEST_BYTES <= 512
+
+
+def test_a_backbone_moves_the_likeness_up_and_down() -> None:
+    one, other = describe(scene(0)), describe(another_shot(scene(0), 1))
+    (plain,) = similarities(one, [other])
+    (same,) = similarities(one + seen(0), [other + seen(0)])
+    (different,) = similarities(one + seen(0), [other + seen(1)])
+    assert different + 0.05 < plain < same < 1
+    assert similarities(one + seen(0), [one + seen(0)]) == pytest.approx(1, abs=1e-6)
+    # Alone it decides nothing: what looks different stays so.
+    (unlike,) = similarities(one + seen(0), [describe(scene(1)) + seen(0)])
+    assert unlike < SIMILAR
+
+
+def test_a_backbone_counts_where_one_detector_saw_both() -> None:
+    one, other = describe(scene(0)), describe(another_shot(scene(0), 1))
+    plain = similarities(one, [other])
+    assert similarities(one + seen(0), [other]) == plain
+    assert similarities(one, [other + seen(1)]) == plain
+    assert similarities(one + seen(0), [other + seen(1, b"tiny")]) == plain
+
+
+def test_a_frame_without_detail_is_like_nothing_whatever_a_backbone_sees() -> None:
+    black = describe(np.zeros((96, 128, 3), np.uint8)) + seen(0)
+    assert not similarities(black, [black, describe(scene(0)) + seen(0)]).any()
+
+
+@pytest.mark.parametrize("length", [0, 1, DESCRIPTOR_BYTES + 1, LONGEST_BYTES + 1])
+def test_a_descriptor_of_another_length_is_like_nothing(length: int) -> None:
+    other = (describe(scene(0)) + seen(0) + b"x")[:length]
+    assert not similarities(other, [other, describe(scene(0))]).any()
 
 
 @pytest.mark.parametrize(
@@ -113,10 +161,10 @@ def test_frames_without_detail_are_like_nothing() -> None:
         np.repeat(sky[:, :, np.newaxis], 3, 2).astype(np.uint8),
         np.full((1, 1, 3), 77, np.uint8),
     ]
-    rows = np.stack([np.frombuffer(describe(frame), np.uint8) for frame in frames])
+    looks = [describe(frame) for frame in frames]
     # Not even like themselves.
-    assert not pairwise_similarities(rows, rows).any()
-    assert not similarities(describe(scene(0)), rows).any()
+    assert not pairwise_similarities(stack(looks), stack(looks)).any()
+    assert not similarities(describe(scene(0)), looks).any()
 
 
 def test_exposure_is_lower_where_light_or_shadow_is_lost() -> None:
@@ -139,12 +187,9 @@ def test_real_photos_are_told_apart(shared_photos: Path) -> None:
     ]:
         files = sorted((shared_photos / folder).glob(pattern))[:60]
         photos = [decode(file.read_bytes()).rgb for file in files]
-        rows = np.stack([np.frombuffer(describe(rgb), np.uint8) for rgb in photos])
-        again = np.stack(
-            [
-                np.frombuffer(describe(another_shot(rgb, seed)), np.uint8)
-                for seed, rgb in enumerate(photos)
-            ]
+        rows = stack(describe(rgb) for rgb in photos)
+        again = stack(
+            describe(another_shot(rgb, seed)) for seed, rgb in enumerate(photos)
         )
         similar = pairwise_similarities(rows, again) >= SIMILAR
         found += int(similar.diagonal().sum())

@@ -16,7 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.blur import sharpness
-from models.descriptors import DESCRIPTOR_BYTES, describe, exposure, similarities
+from models.descriptors import (
+    DESCRIPTOR_BYTES,
+    DIGEST_BYTES,
+    FEATURE_BYTES,
+    LONGEST_BYTES,
+    describe,
+    exposure,
+    similarities,
+)
 from models.images import decode
 from models.keeper import Shot, choose_keeper
 from models.similarity import (
@@ -47,10 +55,18 @@ def blend_looks(one: int, other: int, share: float) -> bytes:
 
 
 def alike(one: bytes, other: bytes) -> float:
-    return float(similarities(one, np.frombuffer(other, np.uint8)[np.newaxis])[0])
+    return float(similarities(one, [other])[0])
 
 
 LOOKS = [look(seed) for seed in (1, 2, 3, 4, 6)]
+# The first look as a backbone saw it, and as it saw something else.
+SEEN = [
+    LOOKS[0]
+    + bytes(DIGEST_BYTES - 1)
+    + b"x"
+    + np.random.default_rng(seed).integers(-40, 40, FEATURE_BYTES, np.int8).tobytes()
+    for seed in (1, 2)
+]
 NO_DETAIL = describe(np.zeros((96, 128, 3), np.uint8))
 
 
@@ -228,6 +244,21 @@ def test_frames_without_detail_are_not_similar(descriptor: bytes) -> None:
     assert together(dark[0], same_bytes)
 
 
+def test_a_day_that_a_detector_saw_in_part_is_one_day() -> None:
+    shots = [
+        shot("a"),
+        shot("b", 1, descriptor=SEEN[0]),
+        shot("c", 2, descriptor=SEEN[0]),
+        shot("d", 3, descriptor=SEEN[1]),
+    ]
+    assert sets_of(group_similar(shots)) == {frozenset("abcd")}
+    # Where a detector saw both, it is asked.
+    ((_, same), (_, plain), (_, other)) = similar_to(shots[1], shots)
+    assert same == plain == 1.0
+    assert PIXELS.similarity < other < 0.9
+    assert [name for name, _ in similar_to(shots[1], shots)] == ["a", "c", "d"]
+
+
 def test_the_paper_method_asks_for_no_pixels() -> None:
     one, other = shot("a"), shot("b", 20, descriptor=LOOKS[1])
     groups = group_similar([one, other], PAPER)
@@ -396,7 +427,7 @@ SHOTS = st.lists(
             st.sampled_from([None, 0, 1, -5]),
         ),
         sha256=st.sampled_from([f"sha{n}" for n in range(30)]),
-        descriptor=st.sampled_from([*LOOKS[:2], NO_DETAIL]),
+        descriptor=st.sampled_from([*LOOKS[:2], *SEEN, NO_DETAIL]),
         subject=st.sampled_from(["person", "", None]),
         latitude=st.sampled_from([37.5, 37.501, 37.502, None]),
         sharpness=st.sampled_from([None, 100.0, 500.0]),
@@ -470,12 +501,16 @@ def test_no_photos_are_no_groups() -> None:
 @pytest.mark.parametrize("span_s", [0, 86_000], ids=["one second", "all day"])
 def test_a_day_of_5000_photos(span_s: int) -> None:
     rng = np.random.default_rng(0)
-    signs = rng.integers(-40, 40, (2500, DESCRIPTOR_BYTES)).astype(np.int8)
+    signs = rng.integers(-40, 40, (2500, LONGEST_BYTES)).astype(np.int8)
     signs[:, 0] = 1
+    # One detector saw every second thing.
+    signs[:, DESCRIPTOR_BYTES : DESCRIPTOR_BYTES + DIGEST_BYTES] = 1
+    lengths = [LONGEST_BYTES, DESCRIPTOR_BYTES]
+    looks = [signs[n].tobytes()[: lengths[n % 2]] for n in range(2500)]
     times = np.sort(rng.uniform(0, span_s, 2500))
     # Each thing twice, a second apart.
     shots = [
-        shot(f"{n}{twin}", times[n] + second, descriptor=signs[n].tobytes())
+        shot(f"{n}{twin}", times[n] + second, descriptor=looks[n])
         for n in range(2500)
         for second, twin in enumerate("ab")
     ]
