@@ -26,6 +26,7 @@ $(READY): requirements.txt requirements-dev.txt setup.py
 	@touch $@
 
 run: $(READY) $(if $(PHOTOS),,$(SAMPLE_ROLL)) ## Analyse PHOTOS (or a sample roll) into piccl.db
+	@$(BIN)/piccl weights yolo-fastest-1.1-xl --tries=1 --timeout=5 || echo "Going on without tags."
 	@$(BIN)/piccl backfill "$${PHOTOS:-$(SAMPLE_ROLL)}" --user "$$USER_ID" --store "$$STORE"
 	@echo
 	@echo "Next, see what may be deleted, and why:"

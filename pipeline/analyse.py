@@ -1,21 +1,22 @@
 """The graph that the stream and the backfill share."""
 
-import hashlib
-import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from models import blur, descriptors, screenshots
+from models import blur, descriptors, screenshots, tags
 from models.darkness import network as darkness
 from models.images import WORKING_SIDE_PX
 from models.similarity import SimilarOptions
+from pipeline.detector import detector_settings
 from pipeline.errors import UsageError
+from pipeline.fingerprints import fingerprint
 from pipeline.options import (
     BlurOptions,
     DarknessOptions,
+    DetectorOptions,
     PhotoOptions,
     ScreenshotOptions,
     SimilarityOptions,
@@ -23,15 +24,16 @@ from pipeline.options import (
 )
 from transforms.dead_letters import DEAD
 from transforms.describe_photos import DescribePhotos
+from transforms.detect_objects import DetectObjects, DetectorSettings
 from transforms.elements import Day, DeadLetter, UploadEvent
 from transforms.group_similar import grouping_version
-from transforms.load_photos import GONE, LoadPhotos
+from transforms.load_photos import GONE, ONLY_OBJECTS, LoadPhotos
 from transforms.score_blur import ScoreBlur
 from transforms.score_darkness import ScoreDarkness
 from transforms.score_screenshots import ScoreScreenshots
 from transforms.skip_analysed import DAYS, REMOVED, SkipAnalysed
 from transforms.verdicts import Thresholds
-from transforms.write_photos import RemovePhotos, WritePhotos
+from transforms.write_photos import RemovePhotos, WriteObjects, WritePhotos
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class AnalysisSettings:
     """Plain values out of the options.
 
     Attributes:
-        fingerprint: Of what the scores depend on.
+        fingerprint: Of what the scores depend on, but for the detector's.
+        detector: None if no weights are there.
     """
 
     store_url: str
@@ -48,6 +51,7 @@ class AnalysisSettings:
     similar: SimilarOptions
     blur_method: str
     dark_model: Path
+    detector: DetectorSettings | None
     max_pixels: int
     reanalyse: str
 
@@ -62,6 +66,7 @@ def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
     blurred = options.view_as(BlurOptions)
     dark = options.view_as(DarknessOptions)
     shots = options.view_as(ScreenshotOptions)
+    objects = options.view_as(DetectorOptions)
     similar = options.view_as(SimilarityOptions).similar()
     dark_model = Path(dark.dark_model) if dark.dark_model else darkness.WEIGHTS
     if not dark_model.is_file():
@@ -73,35 +78,36 @@ def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
             if blurred.blur_method == "paper"
             else blur.DEFAULT_THRESHOLD
         )
-    fingerprint = _digest(
+    scores = fingerprint(
         working_side_px=WORKING_SIDE_PX,
         blur=[blurred.blur_method, blur.VERSION],
         dark=darkness.weights_digest(dark_model),
         screenshots=screenshots.VERSION,
         descriptors=descriptors.VERSION,
     )
-    version = _digest(
+    version = fingerprint(
         sharpness=sharpness,
         dark=dark.dark_threshold,
         screenshot=shots.screenshot_threshold,
+        tags=[asdict(objects.tag_threshold), tags.VERSION],
     )
     return AnalysisSettings(
         store_url=options.view_as(StoreOptions).store,
-        fingerprint=fingerprint,
+        fingerprint=scores,
         thresholds=Thresholds(
-            sharpness, dark.dark_threshold, shots.screenshot_threshold, version
+            sharpness,
+            dark.dark_threshold,
+            shots.screenshot_threshold,
+            objects.tag_threshold,
+            version,
         ),
         similar=similar,
         blur_method=blurred.blur_method,
         dark_model=dark_model,
+        detector=detector_settings(objects),
         max_pixels=round(photos.max_megapixels * 1e6),
         reanalyse=photos.reanalyse,
     )
-
-
-def _digest(**parts: object) -> str:
-    text = json.dumps(parts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 class AnalysePhotos(beam.PTransform):
@@ -119,10 +125,11 @@ class AnalysePhotos(beam.PTransform):
     def expand(
         self, events: beam.PCollection[UploadEvent]
     ) -> dict[str, beam.PCollection[Day | DeadLetter]]:
-        settings = self._settings
+        settings, detector = self._settings, self._settings.detector
         known = events | "SkipAnalysed" >> SkipAnalysed(
             settings.store_url,
             settings.fingerprint,
+            detector.fingerprint if detector else None,
             settings.thresholds,
             grouping_version(settings.similar),
             settings.reanalyse,
@@ -130,23 +137,38 @@ class AnalysePhotos(beam.PTransform):
         loaded = known.uploads | "LoadPhotos" >> LoadPhotos(
             settings.max_pixels, with_full_gray=settings.blur_method == "paper"
         )
-        # Object tags belong between ScoreDarkness and WritePhotos; until there
-        # is a detector they are stored as null, "not analysed".
-        written = (
+        scored = (
             loaded.photos
             | "ScoreBlur" >> ScoreBlur(settings.blur_method)
             | "ScoreScreenshots" >> ScoreScreenshots()
             | "DescribePhotos" >> DescribePhotos()
             | "ScoreDarkness" >> ScoreDarkness(settings.dark_model)
-            | "WritePhotos"
-            >> WritePhotos(
-                settings.store_url, settings.fingerprint, settings.thresholds
-            )
+        )
+        if detector is not None:
+            scored |= "DetectObjects" >> DetectObjects(detector)
+        written = scored | "WritePhotos" >> WritePhotos(
+            settings.store_url,
+            settings.fingerprint,
+            detector.fingerprint if detector else None,
+            settings.thresholds,
         )
         removed = (
             (known[REMOVED], loaded[GONE])
             | "AllRemoved" >> beam.Flatten()
             | "RemovePhotos" >> RemovePhotos(settings.store_url)
         )
-        days = (known[DAYS], written, removed) | "AllDays" >> beam.Flatten()
+        days = [known[DAYS], written, removed]
+        if detector is not None:
+            # What was analysed without a detector goes its own way to the store: to
+            # flatten photos would hand on their pixels.
+            days.append(
+                loaded[ONLY_OBJECTS]
+                | "DescribeAgain" >> DescribePhotos()
+                | "DetectOnlyObjects" >> DetectObjects(detector)
+                | "WriteObjects"
+                >> WriteObjects(
+                    settings.store_url, detector.fingerprint, settings.thresholds
+                )
+            )
+        days = days | "AllDays" >> beam.Flatten()
         return {DAYS: days, DEAD: loaded[DEAD]}

@@ -1,7 +1,7 @@
 """Every setting of a job, one class per concern; only `pipeline/` reads them."""
 
 import argparse
-from typing import Final
+from typing import Final, get_args
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -9,12 +9,19 @@ from models import blur, screenshots
 from models.darkness import network as darkness
 from models.images import DEFAULT_MAX_PIXELS
 from models.similarity import SimilarOptions
+from models.tags import TagThresholds, parse_tag_thresholds
+from models.yolov3.boxes import DEFAULT_RESIZE, Resize
+from models.yolov3.detector import Precision
+from pipeline.known_weights import DEFAULT_MODEL
 from store.urls import DEFAULT_URL
 from transforms.skip_analysed import (
     REANALYSE_ALL,
     REANALYSE_NOTHING,
     REANALYSE_OUTDATED,
 )
+
+# In the place of a detector's weights.
+NO_DETECTOR: Final = "none"
 
 
 class StoreOptions(PipelineOptions):
@@ -119,6 +126,52 @@ class DarknessOptions(PipelineOptions):
         )
 
 
+class DetectorOptions(PipelineOptions):
+    """What is in the photos"""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--weights",
+            metavar="MODEL",
+            help="a model that `piccl weights` fetched, or a file of Darknet weights; "
+            f"{NO_DETECTOR} for no tags (default: {DEFAULT_MODEL}, if it was fetched)",
+        )
+        parser.add_argument(
+            "--cfg",
+            metavar="FILE",
+            help="the Darknet cfg of the weights (default: the file beside them, of "
+            "the same name)",
+        )
+        parser.add_argument(
+            "--detect-names",
+            metavar="FILE",
+            help="names of the classes, one a line (default: those of COCO)",
+        )
+        parser.add_argument(
+            "--detect-precision",
+            choices=get_args(Precision),
+            default="f32",
+            help="bf16 is faster on processors that have it; the same on all workers "
+            "of a deployment (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--detect-resize",
+            choices=get_args(Resize),
+            default=DEFAULT_RESIZE,
+            help="how a photo is fitted to the network's input: with bars, or out of "
+            "its shape (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--tag-threshold",
+            type=_tag_thresholds,
+            default=TagThresholds(),
+            metavar="P[,TAG=P...]",
+            help="a tag is given from this confidence on, 0 to 1, as 0.3 or "
+            f"0.3,person=0.5 (default: {TagThresholds().default:g})",
+        )
+
+
 class ScreenshotOptions(PipelineOptions):
     """What is a screenshot"""
 
@@ -201,6 +254,7 @@ ANALYSIS_OPTIONS: Final = (
     BlurOptions,
     DarknessOptions,
     ScreenshotOptions,
+    DetectorOptions,
     SimilarityOptions,
 )
 
@@ -210,6 +264,13 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a positive number")
     return value
+
+
+def _tag_thresholds(text: str) -> TagThresholds:
+    try:
+        return parse_tag_thresholds(text)
+    except ValueError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
 
 
 def _probability(text: str) -> float:

@@ -21,7 +21,13 @@ from transforms.counters import counted_here, reset_counted_here
 _LOG_EVERY_S = 5.0
 _REFRESH_S = 0.2
 # Each file ends under one of these; the days come after the last photo.
-_DONE = ("photos_analysed", "photos_skipped", "photos_gone", "photos_superseded")
+_DONE = (
+    "photos_analysed",
+    "photos_tagged",
+    "photos_skipped",
+    "photos_gone",
+    "photos_superseded",
+)
 
 
 @contextmanager

@@ -15,12 +15,13 @@ _DEAD = "dead_letters/"
 class Summary:
     """One run, and how the user's photos stand after it.
 
-    `read` is the sum of `analysed`, `skipped`, `gone`, `superseded` and the
-    dead letters.
+    `read` is the sum of `analysed`, `tagged`, `skipped`, `gone`, `superseded`
+    and the dead letters.
 
     Attributes:
         read: Files found.
         analysed: Photos decoded, scored and stored.
+        tagged: Analysed by an earlier run, now searched for objects.
         skipped: Analysed by an earlier run.
         rejudged: Of the skipped, judged again by other thresholds.
         outdated: Of the skipped, analysed by other models or settings.
@@ -31,6 +32,7 @@ class Summary:
         days_grouped: Days whose similar photos were looked for.
         dead_letters: Number by reason.
         photos: The user's photos in the store, after the run.
+        with_tags: Of these photos, how many a detector has looked at.
         shaken, dark, screenshot, similar: Of these photos; one may be several.
         groups: Groups of similar photos.
         recommended: Photos that may be deleted, each counted once.
@@ -42,6 +44,7 @@ class Summary:
 
     read: int
     analysed: int
+    tagged: int
     skipped: int
     rejudged: int
     outdated: int
@@ -51,6 +54,7 @@ class Summary:
     kept: int
     days_grouped: int
     photos: int
+    with_tags: int
     shaken: int
     dark: int
     screenshot: int
@@ -88,6 +92,7 @@ def summarise(
     return Summary(
         read=of("photos_read"),
         analysed=of("photos_analysed"),
+        tagged=of("photos_tagged"),
         skipped=of("photos_skipped"),
         rejudged=of("photos_rejudged"),
         outdated=of("photos_outdated"),
@@ -115,6 +120,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     run.add_column(justify="right")
     run.add_row("files read", f"{summary.read:,}")
     run.add_row("  analysed", f"{summary.analysed:,}")
+    if summary.tagged:
+        run.add_row("  analysed before, now given tags", f"{summary.tagged:,}")
     run.add_row("  skipped, analysed before", f"{summary.skipped:,}")
     for name, number in [
         ("    of these judged by new thresholds", summary.rejudged),
@@ -139,6 +146,7 @@ def print_summary(console: Console, summary: Summary) -> None:
     photos.add_column(justify="left")
     photos.add_column(justify="right")
     photos.add_row("photos", f"{summary.photos:,}")
+    photos.add_row("  searched for objects", f"{summary.with_tags:,}")
     photos.add_row("  shaken", f"{summary.shaken:,}")
     photos.add_row("  dark", f"{summary.dark:,}")
     photos.add_row("  screenshots", f"{summary.screenshot:,}")

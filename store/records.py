@@ -41,10 +41,10 @@ class PhotoMeta:
         bytes: Size of the encoded photo.
         sha256: Of the encoded photo, hexadecimal.
         damaged: A part could not be decoded; such a photo is never recommended.
-        subject: The tag that dominates; "" if none does, None if not analysed.
         sharpness: Low means shaken; None where it can not be judged.
         exposure: 0 to 1, 1 means well exposed.
-        descriptor: What the photo looks like, at most 512 bytes.
+        descriptor: What the photo looks like, at most 512 bytes, as far as it can
+            be told without a detector.
         fingerprint: Of the weights, algorithms and precision behind the scores.
     """
 
@@ -63,7 +63,6 @@ class PhotoMeta:
     bytes: int
     sha256: str
     damaged: bool
-    subject: str | None
     sharpness: float | None
     exposure: float
     descriptor: builtins.bytes
@@ -71,8 +70,27 @@ class PhotoMeta:
 
 
 @dataclass(frozen=True)
+class Detected:
+    """What a detector found in a photo.
+
+    Attributes:
+        objects: JSON, whatever the transforms make of it; tags are judged by it.
+        detector: Fingerprint of weights, algorithm and precision.
+        descriptor: At most 512 bytes, which replace the plain descriptor.
+    """
+
+    objects: str
+    detector: str
+    descriptor: bytes
+
+
+@dataclass(frozen=True)
 class PhotoTags:
-    """A row of `tags`; None where no detector ran."""
+    """A row of `tags`; None where no detector ran.
+
+    Attributes:
+        subject: The tag that dominates; "" if none does.
+    """
 
     person: bool | None = None
     animal: bool | None = None
@@ -83,6 +101,7 @@ class PhotoTags:
     sports: bool | None = None
     food: bool | None = None
     device: bool | None = None
+    subject: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +134,7 @@ class PhotoState:
         removed: A tombstone: the photo was there and is gone.
         bytes: Size of the encoded photo.
         fingerprint, version: Of the analysis and of the verdicts.
+        detector: Fingerprint of the detector that looked at it, if one did.
         grouped_by: Version of the options its day was last grouped by.
         pending_dates: Days that still have to be regrouped because of it.
     """
@@ -124,17 +144,31 @@ class PhotoState:
     bytes: int | None
     fingerprint: str | None
     version: str | None
+    detector: str | None
     grouped_by: str | None
     pending_dates: frozenset[str]
 
 
 @dataclass(frozen=True)
 class StoredScores:
-    """The scores of a photo that is judged again without being decoded."""
+    """What a photo is judged by, and judged again without being decoded.
+
+    Attributes:
+        objects: Of `Detected`; None where no detector ran.
+    """
 
     sharpness: float | None
     dark_probability: float
     screenshot_probability: float
+    objects: str | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the scores of a photo lead to."""
+
+    verdicts: Verdicts
+    tags: PhotoTags
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ CREATE TABLE tags (
     device INTEGER CHECK (device IN (0, 1)),
     user_id TEXT NOT NULL,
     subject TEXT,
+    objects TEXT,
+    detector TEXT,
     PRIMARY KEY (user_id, id),
     FOREIGN KEY (user_id, id) REFERENCES photos (user_id, id) ON DELETE CASCADE
 ) STRICT;

@@ -1,5 +1,6 @@
 """Finding stored photos; each condition has its index in `schema.sql`."""
 
+import json
 import math
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from typing import Any, Final
 from store.records import PhotoTags
 
 REASONS: Final = ("similar", "shaken", "dark", "screenshot")
-TAGS: Final = tuple(field.name for field in fields(PhotoTags))
+TAGS: Final = tuple(
+    field.name for field in fields(PhotoTags) if field.name != "subject"
+)
 _KM_PER_DEGREE: Final = 111.195  # of a great circle, earth's mean radius 6371 km
 
 
@@ -54,13 +57,16 @@ def find_photos(db: sqlite3.Connection, query: PhotoQuery) -> Iterator[dict[str,
                     AND kept.user_id = photos.user_id) AS keeper_title,
                    similarity_threshold,
                    deletions.sharpness, sharpness_threshold, dark_probability,
-                   dark_threshold, screenshot_probability, screenshot_threshold
+                   dark_threshold, screenshot_probability, screenshot_threshold,
+                   photos.subject, {", ".join(TAGS)}, objects
             FROM {first} {joined}
             WHERE {where} ORDER BY date, taken_at, photos.id""",
         values,
     )
     for row in rows:
         found = dict(row)
+        if found["objects"] is not None:
+            found["objects"] = json.loads(found["objects"])
         if query.near is None or (
             _distance_km(query.near, (found["latitude"], found["longitude"]))
             <= query.within_km

@@ -14,12 +14,12 @@ from store.records import (
     DayOutcome,
     DayPhoto,
     Decision,
+    Detected,
+    Judgement,
     PhotoMeta,
     PhotoState,
-    PhotoTags,
     StoredScores,
     StoreError,
-    Verdicts,
 )
 from store.search import PhotoQuery, find_photos
 from store.sqlite_days import read_day, read_pending_days, write_day
@@ -92,11 +92,12 @@ class SqliteStore:
         """What is known of a photo; None if it was never there."""
         row = self._db.execute(
             """SELECT generation, 0 AS removed, bytes, fingerprint, version,
-                      grouped_by, pending_dates
+                      detector, grouped_by, pending_dates
                FROM photos JOIN deletions USING (user_id, id)
+                           JOIN tags USING (user_id, id)
                WHERE user_id = :user AND id = :id
                UNION ALL
-               SELECT generation, 1, NULL, NULL, NULL, NULL, pending_dates
+               SELECT generation, 1, NULL, NULL, NULL, NULL, NULL, pending_dates
                FROM tombstones WHERE user_id = :user AND id = :id""",
             {"user": user_id, "id": photo_id},
         ).fetchone()
@@ -108,6 +109,7 @@ class SqliteStore:
             bytes=row["bytes"],
             fingerprint=row["fingerprint"],
             version=row["version"],
+            detector=row["detector"],
             grouped_by=row["grouped_by"],
             pending_dates=_from_json(row["pending_dates"]),
         )
@@ -116,9 +118,10 @@ class SqliteStore:
     def write(
         self,
         meta: PhotoMeta,
-        tags: PhotoTags,
-        verdicts: Verdicts,
+        scores: StoredScores,
+        judge: Callable[[StoredScores], Judgement],
         *,
+        detected: Detected | None = None,
         replaces: int | None = None,
     ) -> frozenset[str]:
         """Write an analysed photo, unless a newer version of it is known.
@@ -128,8 +131,10 @@ class SqliteStore:
 
         Args:
             meta: The row of `photos`.
-            tags: The row of `tags`.
-            verdicts: The row of `deletions`.
+            scores: What it is judged by.
+            judge: Scores to tags and verdicts.
+            detected: What a detector found. None if none ran: then what one found
+                before in the same bytes stays.
             replaces: A generation that this one follows although it may be the
                 higher number: a file may be replaced by an older one.
 
@@ -146,6 +151,12 @@ class SqliteStore:
                 if meta.generation < oldest:
                     return known.pending
             pending = {meta.date} if known is None else {meta.date} | known.days
+            if detected is None:
+                detected = self._detected_before(meta)
+            if detected is not None:
+                scores = dataclasses.replace(scores, objects=detected.objects)
+                meta = dataclasses.replace(meta, descriptor=detected.descriptor)
+            judgement = judge(scores)
             self._unsettle(meta.user_id, meta.id)
             self._db.execute(
                 "INSERT INTO users (id) VALUES (?) ON CONFLICT DO NOTHING",
@@ -155,6 +166,7 @@ class SqliteStore:
                 "DELETE FROM tombstones WHERE user_id = :user_id AND id = :id", key
             )
             photo = dataclasses.asdict(meta)
+            photo["subject"] = judgement.tags.subject
             photo["delete"] = False
             # Also out of a tombstone: overwriting may announce the removal of the
             # old version before the new one.
@@ -163,13 +175,19 @@ class SqliteStore:
             photo["analysed_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
             self._upsert("photos", photo)
             self._upsert(
-                "tags", dataclasses.asdict(tags) | named | {"subject": meta.subject}
+                "tags",
+                dataclasses.asdict(judgement.tags)
+                | named
+                | {
+                    "objects": detected.objects if detected else None,
+                    "detector": detected.detector if detected else None,
+                },
             )
             outcome = dataclasses.asdict(_NOT_GROUPED)
             del outcome["delete"]
             self._upsert(
                 "deletions",
-                dataclasses.asdict(verdicts)
+                dataclasses.asdict(judgement.verdicts)
                 | named
                 | outcome
                 | {"sharpness": meta.sharpness},
@@ -227,15 +245,17 @@ class SqliteStore:
         user_id: str,
         photo_id: str,
         generation: int,
-        judge: Callable[[StoredScores], Verdicts],
+        judge: Callable[[StoredScores], Judgement],
+        detected: Detected | None = None,
     ) -> frozenset[str]:
-        """Judge the stored scores of a photo again, without its pixels.
+        """Judge the stored scores of a photo again, without redoing them.
 
         Args:
             user_id: Its owner.
             photo_id: Its id.
             generation: The version that was scored; another is left alone.
-            judge: Scores to verdicts.
+            judge: Scores to tags and verdicts.
+            detected: What a detector found now, in place of what is stored.
 
         Returns:
             The photo's days that wait to be regrouped.
@@ -247,18 +267,23 @@ class SqliteStore:
                 return frozenset()
             if known.removed or known.generation != generation:
                 return known.pending
+            self._unsettle(user_id, photo_id)
+            if detected is not None:
+                found = dataclasses.asdict(detected)
+                self._update("photos", key, {"descriptor": found.pop("descriptor")})
+                self._update("tags", key, found)
             scores = self._db.execute(
-                """SELECT sharpness, dark_probability, screenshot_probability
-                   FROM deletions WHERE user_id = :user_id AND id = :id""",
+                """SELECT deletions.sharpness, dark_probability,
+                          screenshot_probability, objects
+                   FROM photos JOIN deletions USING (user_id, id)
+                               JOIN tags USING (user_id, id)
+                   WHERE user_id = :user_id AND id = :id""",
                 key,
             ).fetchone()
-            self._unsettle(user_id, photo_id)
-            verdicts = dataclasses.asdict(judge(StoredScores(*scores)))
-            changes = ", ".join(f"{name} = :{name}" for name in verdicts)
-            self._db.execute(
-                f"UPDATE deletions SET {changes} WHERE user_id = :user_id AND id = :id",
-                verdicts | key,
-            )
+            judgement = judge(StoredScores(*scores))
+            self._update("deletions", key, dataclasses.asdict(judgement.verdicts))
+            self._update("tags", key, dataclasses.asdict(judgement.tags))
+            self._update("photos", key, {"subject": judgement.tags.subject})
             self._set_pending(user_id, photo_id, known.days)
         return known.days
 
@@ -383,8 +408,11 @@ class SqliteStore:
                       coalesce(sum(dark), 0) AS dark,
                       coalesce(sum(screenshot), 0) AS screenshot,
                       coalesce(sum(similar), 0) AS similar,
-                      count(DISTINCT similar_group) AS groups
-               FROM photos JOIN deletions USING (user_id, id) WHERE user_id = ?""",
+                      count(DISTINCT similar_group) AS groups,
+                      count(detector) AS with_tags
+               FROM photos JOIN deletions USING (user_id, id)
+                           JOIN tags USING (user_id, id)
+               WHERE user_id = ?""",
             (user_id,),
         ).fetchone()
         return dict(row)
@@ -419,10 +447,29 @@ class SqliteStore:
             {"user": user_id, "id": photo_id},
         )
 
+    def _detected_before(self, meta: PhotoMeta) -> Detected | None:
+        """What a detector found in these very bytes."""
+        row = self._db.execute(
+            """SELECT objects, detector, descriptor
+               FROM photos JOIN tags USING (user_id, id)
+               WHERE user_id = ? AND id = ? AND sha256 = ? AND detector IS NOT NULL""",
+            (meta.user_id, meta.id, meta.sha256),
+        ).fetchone()
+        return Detected(*row) if row is not None else None
+
     def _set_pending(self, user_id: str, photo_id: str, dates: Iterable[str]) -> None:
         self._db.execute(
             "UPDATE photos SET pending_dates = ? WHERE user_id = ? AND id = ?",
             (_to_json(dates), user_id, photo_id),
+        )
+
+    def _update(
+        self, table: str, key: Mapping[str, str], changes: Mapping[str, Any]
+    ) -> None:
+        columns = ", ".join(f'"{name}" = :{name}' for name in changes)
+        self._db.execute(
+            f"UPDATE {table} SET {columns} WHERE user_id = :user_id AND id = :id",
+            {**changes, **key},
         )
 
     def _upsert(self, table: str, row: Mapping[str, Any]) -> None:

@@ -11,7 +11,11 @@ from typing import Final
 from store.records import StoreError
 
 _APPLICATION_ID: Final = 0x5049434C  # "PICL", in the header of every file of ours
-_SCHEMA_VERSION: Final = 1
+_SCHEMA_VERSION: Final = 2
+# From each older version of the tables to the next.
+_UPGRADES: Final = {
+    1: ("ALTER TABLE tags ADD objects TEXT", "ALTER TABLE tags ADD detector TEXT"),
+}
 # Long enough for another process to regroup its largest day.
 _BUSY_TIMEOUT_S: Final = 120.0
 
@@ -74,6 +78,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA foreign_keys = ON")
     # Before anything is changed in what may be somebody else's file.
     if _check_owner(db, path):
+        _upgrade(db)
         return
     _use_write_ahead_log(db)
     with transaction(db):
@@ -114,10 +119,26 @@ def _check_owner(db: sqlite3.Connection, path: Path) -> bool:
         raise StoreError(
             f"{path} is a database of another program; name another with --store"
         )
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version != _SCHEMA_VERSION:
+    version = _version(db)
+    if version != _SCHEMA_VERSION and version not in _UPGRADES:
         raise StoreError(
             f"{path} has tables of version {version}, this piccl uses "
             f"{_SCHEMA_VERSION}; name another database with --store"
         )
     return True
+
+
+def _upgrade(db: sqlite3.Connection) -> None:
+    """Bring the tables of an older version up to this one; all of it or nothing."""
+    if _version(db) == _SCHEMA_VERSION:
+        return
+    with transaction(db):
+        # Again, now under the lock: another process may just have done it.
+        for version in range(_version(db), _SCHEMA_VERSION):
+            for statement in _UPGRADES[version]:
+                db.execute(statement)
+        db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])

@@ -6,6 +6,7 @@ from typing import Optional
 from apache_beam.coders import registry
 
 from models.images import DecodedPhoto
+from models.tags import DetectedObject
 from store.records import photo_id
 
 # Local files count as objects of this bucket, named by their absolute path.
@@ -30,6 +31,7 @@ class UploadEvent:
         removed: It is gone, this generation and all older ones.
         known_generation: What the store knew of the photo when it was looked
             up: the generation that is there or was removed. None if nothing.
+        only_objects: It is analysed already, but for the objects in it.
     """
 
     user_id: str
@@ -40,6 +42,7 @@ class UploadEvent:
     updated_at_s: float
     removed: bool = False
     known_generation: Optional[int] = None  # noqa: UP045 - row coders know no `|`
+    only_objects: bool = False
 
     @property
     def photo_id(self) -> str:
@@ -77,6 +80,7 @@ class Photo:
         sharpness: Low means shaken; None where it can not be judged.
         exposure: 0 to 1.
         descriptor: What it looks like, at most 512 bytes.
+        objects: What a detector saw in it; None if none looked.
         screenshot_probability: 0 to 1.
         dark_probability: 0 to 1.
     """
@@ -90,6 +94,7 @@ class Photo:
     descriptor: bytes = b""
     screenshot_probability: float = 0.0
     dark_probability: float = 0.0
+    objects: tuple[DetectedObject, ...] | None = None
 
 
 @registry.register_row

@@ -16,7 +16,9 @@ from transforms.dead_letters import DEAD, DeadOutput, dead_letter
 from transforms.elements import DeadLetter, Photo, UploadEvent
 
 GONE: Final = "gone"
+ONLY_OBJECTS: Final = "only_objects"
 _GoneOutput: TypeAlias = TaggedOutput[Literal["gone"], UploadEvent]
+_OnlyObjectsOutput: TypeAlias = TaggedOutput[Literal["only_objects"], Photo]
 
 # Photos are smaller; what is larger would have to be held in memory to see it.
 _MAX_BYTES: Final = 512 * 1024 * 1024
@@ -25,8 +27,9 @@ _ENCODED: Final = Budget(_MAX_BYTES)
 
 
 class LoadPhotos(beam.PTransform):
-    """UploadEvent -> `photos`: Photo; `gone`: UploadEvent; `dead`: DeadLetter.
+    """UploadEvent -> `photos`, `only_objects`: Photo; `gone`: UploadEvent; `dead`.
 
+    `only_objects` are photos that are analysed already, but for their objects;
     `gone` are older versions of photos whose present version is no photo.
 
     Args:
@@ -40,7 +43,7 @@ class LoadPhotos(beam.PTransform):
 
     def expand(self, events: beam.PCollection[UploadEvent]) -> DoOutputsTuple:
         return events | "Load" >> beam.ParDo(self._do_fn).with_outputs(
-            GONE, DEAD, main="photos"
+            ONLY_OBJECTS, GONE, DEAD, main="photos"
         )
 
 
@@ -49,15 +52,22 @@ class _LoadPhotoDoFn(beam.DoFn):
         self._max_pixels = max_pixels
         self._with_full_gray = with_full_gray
 
-    def process(self, event: UploadEvent) -> Iterator[Photo | _GoneOutput | DeadOutput]:
+    def process(
+        self, event: UploadEvent
+    ) -> Iterator[Photo | _OnlyObjectsOutput | _GoneOutput | DeadOutput]:
         try:
-            yield self._load(event)
+            photo = self._load(event)
+            # What changed since it was listed is a new photo.
+            if event.only_objects and photo.event.generation == event.generation:
+                yield TaggedOutput(ONLY_OBJECTS, photo)
+            else:
+                yield photo
         except ObjectGoneError:
             count("photos_gone")
         except BadPhotoError as err:
             reason, _, _ = str(err).partition(":")
             yield _letter(event, reason, str(err))
-            if event.known_generation is not None:
+            if event.known_generation is not None and not event.only_objects:
                 yield _overwritten(event)
         except OSError as err:
             yield _letter(event, "can not be read", err.strerror or str(err))

@@ -28,11 +28,13 @@ class SkipAnalysed(beam.PTransform):
     """UploadEvent -> `uploads` to analyse, `removed` ones, pending `days`.
 
     A photo that is analysed is skipped from the listing alone. Where only the
-    thresholds changed, its stored scores are judged again without decoding it.
+    thresholds changed, its stored scores are judged again without decoding it;
+    where only the detector has not looked, only the detector looks.
 
     Args:
         store_url: Where the results are.
         fingerprint: Of the analysis that this job would make.
+        detector: Fingerprint of the job's detector; None if it has none.
         thresholds: What this job judges by.
         grouped_by: Version of the options that this job groups by.
         reanalyse: "nothing" that is analysed, what is "outdated" (has another
@@ -43,13 +45,14 @@ class SkipAnalysed(beam.PTransform):
         self,
         store_url: str,
         fingerprint: str,
+        detector: str | None,
         thresholds: Thresholds,
         grouped_by: str,
         reanalyse: str,
     ) -> None:
         super().__init__()
         self._do_fn = _SkipAnalysedDoFn(
-            store_url, fingerprint, thresholds, grouped_by, reanalyse
+            store_url, fingerprint, detector, thresholds, grouped_by, reanalyse
         )
 
     def expand(self, events: beam.PCollection[UploadEvent]) -> DoOutputsTuple:
@@ -63,11 +66,13 @@ class _SkipAnalysedDoFn(StoreDoFn):
         self,
         store_url: str,
         fingerprint: str,
+        detector: str | None,
         thresholds: Thresholds,
         grouped_by: str,
         reanalyse: str,
     ) -> None:
         super().__init__(store_url)
+        self._detector = detector
         self._grouped_by = grouped_by
         self._fingerprint = fingerprint
         self._thresholds = thresholds
@@ -89,9 +94,14 @@ class _SkipAnalysedDoFn(StoreDoFn):
         if state is None or self._must_analyse(event, state):
             yield event
             return
+        if self._must_detect(state):
+            yield replace(event, only_objects=True)
+            return
         count("photos_skipped")
         pending = state.pending_dates
-        if state.fingerprint != self._fingerprint:
+        if state.fingerprint != self._fingerprint or (
+            self._detector not in (None, state.detector)
+        ):
             count("photos_outdated")
         elif state.version != self._thresholds.version or (
             # A day that still waits to be grouped has no options yet.
@@ -115,6 +125,13 @@ class _SkipAnalysedDoFn(StoreDoFn):
         if self._reanalyse == REANALYSE_OUTDATED:
             return state.fingerprint != self._fingerprint
         return self._reanalyse == REANALYSE_ALL
+
+    def _must_detect(self, state: PhotoState) -> bool:
+        if self._detector is None:
+            return False
+        if self._reanalyse == REANALYSE_OUTDATED:
+            return state.detector != self._detector
+        return state.detector is None
 
 
 def _is_superseded(event: UploadEvent, state: PhotoState) -> bool:

@@ -1,8 +1,11 @@
-"""Scores to verdicts: the one place where thresholds are applied."""
+"""Scores to verdicts and tags: the one place where thresholds are applied."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 
-from store.records import StoredScores, Verdicts
+from models.tags import DetectedObject, TagThresholds, judge_tags, subject_of
+from store.records import Judgement, PhotoTags, StoredScores, Verdicts
 
 
 @dataclass(frozen=True)
@@ -13,16 +16,21 @@ class Thresholds:
         sharpness: Shaken below it.
         dark: Dark from this probability on.
         screenshot: A screenshot from this probability on.
+        tags: An object is seen from this confidence on.
         version: Of these thresholds; stored photos of another are judged again.
     """
 
     sharpness: float
     dark: float
     screenshot: float
+    tags: TagThresholds
     version: str
 
-    def judge(self, scores: StoredScores) -> Verdicts:
-        """Scores as they are stored, that is rounded, to verdicts."""
+    def judge(self, scores: StoredScores) -> Judgement:
+        """Scores as they are stored, that is rounded, to verdicts and tags."""
+        return Judgement(self._verdicts(scores), self._tags(scores))
+
+    def _verdicts(self, scores: StoredScores) -> Verdicts:
         return Verdicts(
             # What can not be judged is not shaken.
             shaken=scores.sharpness is not None and scores.sharpness < self.sharpness,
@@ -35,3 +43,20 @@ class Thresholds:
             screenshot_threshold=self.screenshot,
             version=self.version,
         )
+
+    def _tags(self, scores: StoredScores) -> PhotoTags:
+        if scores.objects is None:
+            return PhotoTags()
+        objects = objects_from_json(scores.objects)
+        return PhotoTags(
+            **judge_tags(objects, self.tags), subject=subject_of(objects, self.tags)
+        )
+
+
+def objects_to_json(objects: Iterable[DetectedObject]) -> str:
+    """Objects as they are stored: [name, confidence, left, top, right, bottom]."""
+    return json.dumps([astuple(seen) for seen in objects], separators=(",", ":"))
+
+
+def objects_from_json(text: str) -> list[DetectedObject]:
+    return [DetectedObject(*values) for values in json.loads(text)]

@@ -6,11 +6,11 @@ from pathlib import PurePosixPath
 
 import apache_beam as beam
 
-from store.records import PhotoMeta, PhotoTags, StoredScores
+from store.records import Detected, PhotoMeta, StoredScores
 from transforms.counters import count
 from transforms.elements import Day, Photo, UploadEvent
 from transforms.store_dofn import StoreDoFn
-from transforms.verdicts import Thresholds
+from transforms.verdicts import Thresholds, objects_to_json
 
 
 class WritePhotos(beam.PTransform):
@@ -19,14 +19,38 @@ class WritePhotos(beam.PTransform):
     Args:
         store_url: Where to write.
         fingerprint: Of the analysis behind the scores.
+        detector: Fingerprint of what looked for objects; None if nothing did.
         thresholds: What the scores are judged by.
     """
 
     def __init__(
-        self, store_url: str, fingerprint: str, thresholds: Thresholds
+        self,
+        store_url: str,
+        fingerprint: str,
+        detector: str | None,
+        thresholds: Thresholds,
     ) -> None:
         super().__init__()
-        self._do_fn = _WritePhotoDoFn(store_url, fingerprint, thresholds)
+        self._do_fn = _WritePhotoDoFn(store_url, fingerprint, detector, thresholds)
+
+    def expand(self, photos: beam.PCollection[Photo]) -> beam.PCollection[Day]:
+        return photos | "Write" >> beam.ParDo(self._do_fn).with_output_types(Day)
+
+
+class WriteObjects(beam.PTransform):
+    """Photo that is analysed already -> Day, each that has to be regrouped.
+
+    Only what the detector found is written.
+
+    Args:
+        store_url: Where to write.
+        detector: Fingerprint of what looked for objects.
+        thresholds: What photos are judged by.
+    """
+
+    def __init__(self, store_url: str, detector: str, thresholds: Thresholds) -> None:
+        super().__init__()
+        self._do_fn = _WriteObjectsDoFn(store_url, detector, thresholds)
 
     def expand(self, photos: beam.PCollection[Photo]) -> beam.PCollection[Day]:
         return photos | "Write" >> beam.ParDo(self._do_fn).with_output_types(Day)
@@ -49,10 +73,15 @@ class RemovePhotos(beam.PTransform):
 
 class _WritePhotoDoFn(StoreDoFn):
     def __init__(
-        self, store_url: str, fingerprint: str, thresholds: Thresholds
+        self,
+        store_url: str,
+        fingerprint: str,
+        detector: str | None,
+        thresholds: Thresholds,
     ) -> None:
         super().__init__(store_url)
         self._fingerprint = fingerprint
+        self._detector = detector
         self._thresholds = thresholds
 
     def process(self, photo: Photo) -> Iterator[Day]:
@@ -63,13 +92,44 @@ class _WritePhotoDoFn(StoreDoFn):
         )
         dates = self._store.write(
             photo_meta(photo, self._fingerprint),
-            PhotoTags(),
-            self._thresholds.judge(scores),
+            scores,
+            self._thresholds.judge,
+            detected=_detected(photo, self._detector),
             replaces=photo.event.replaces,
         )
         count("photos_analysed")
         for date in sorted(dates):
             yield photo.event.user_id, date
+
+
+class _WriteObjectsDoFn(StoreDoFn):
+    def __init__(self, store_url: str, detector: str, thresholds: Thresholds) -> None:
+        super().__init__(store_url)
+        self._detector = detector
+        self._thresholds = thresholds
+
+    def process(self, photo: Photo) -> Iterator[Day]:
+        event = photo.event
+        dates = self._store.rejudge(
+            event.user_id,
+            event.photo_id,
+            event.generation,
+            self._thresholds.judge,
+            _detected(photo, self._detector),
+        )
+        count("photos_tagged")
+        for date in sorted(dates):
+            yield event.user_id, date
+
+
+def _detected(photo: Photo, detector: str | None) -> Detected | None:
+    if photo.objects is None or detector is None:
+        return None
+    return Detected(
+        objects=objects_to_json(photo.objects),
+        detector=detector,
+        descriptor=photo.descriptor,
+    )
 
 
 class _RemovePhotoDoFn(StoreDoFn):
@@ -107,7 +167,6 @@ def photo_meta(photo: Photo, fingerprint: str) -> PhotoMeta:
         bytes=photo.size_bytes,
         sha256=photo.sha256,
         damaged=decoded.damaged,
-        subject=None,
         sharpness=photo.sharpness,
         exposure=photo.exposure,
         descriptor=photo.descriptor,

@@ -24,6 +24,7 @@ gs://bucket/prefix. Photos that were analysed before are skipped, so the same
 command again looks only at what is new, and an interrupted run goes on.
 
   piccl backfill ~/Pictures --user me
+  piccl backfill ~/Pictures --user me --weights yolov3
   piccl backfill 'trip/**/*.jpg' --user me --store sqlite:///trip.db
   piccl backfill gs://bucket/users/me/photos/ --user me
 
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     from pipeline.summary import print_summary, summarise
     from store.records import StoreError
     from store.urls import open_store
+    from transforms.detect_objects import DetectorModelHandler
     from transforms.score_darkness import DarknessModelHandler
 
     options = pipeline_options(beam_args, args, _groups())
@@ -83,6 +85,11 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         DarknessModelHandler(settings.dark_model).load_model()
     except (ValueError, OSError) as err:
         raise UsageError(f"--dark-model: no model in {settings.dark_model}") from err
+    if settings.detector is not None:
+        try:
+            DetectorModelHandler(settings.detector).load_model()
+        except (ValueError, OSError) as err:
+            raise UsageError(f"--weights {settings.detector.weights}: {err}") from err
     started_s = time.monotonic()
     # A failed job leaves its half-written files there, not beside the photos.
     with tempfile.TemporaryDirectory() as temporary:
@@ -112,6 +119,8 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     print_summary(Console(), summary)
     if summary.dead:
         print(f"What could not be analysed, and why: {args.dead_letters}")
+    if settings.detector is None and summary.with_tags < summary.photos:
+        print("For tags, `piccl weights` fetches a detector; then run this again.")
     if summary.outdated:
         print("--reanalyse=outdated looks again at what other settings analysed.")
     if summary.kept:

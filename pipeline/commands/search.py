@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pipeline.errors import UsageError
+from store.search import REASONS, TAGS, PhotoQuery
 
 DESCRIPTION: Final = """\
 Finds photos that were analysed before. All conditions that are given have to
 hold; without any, it lists all photos of the user.
 
   piccl search --user me --reason any                what may be deleted, and why
+  piccl search --user me --tag animal
   piccl search --user me --date 2024-07-01..2024-07-31 --reason shaken
   piccl search --user me --near 48.8584,2.2945 --within 2
   piccl search --user me --similar-to ~/Pictures/cat.jpg
@@ -22,7 +24,6 @@ hold; without any, it lists all photos of the user.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from store.search import REASONS, TAGS
     from store.urls import DEFAULT_URL
 
     parser.add_argument("--user", required=True, metavar="U", help="whose photos")
@@ -71,7 +72,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     from store.records import StoreError
-    from store.search import PhotoQuery
     from store.urls import open_store
 
     if beam_args:
@@ -109,6 +109,12 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             print(photo["path"])
     else:
         _print_table(photos)
+        if args.tag and not store.counts(args.user)["with_tags"]:
+            print(
+                "No photo was searched for objects yet: `piccl weights` fetches what "
+                "it takes, then `piccl backfill` fills in the tags.",
+                file=sys.stderr,
+            )
     return 0
 
 
@@ -141,6 +147,7 @@ def _print_table(photos: Iterable[Mapping[str, Any]]) -> None:
     table = Table(title=Text(folder), title_justify="left")
     table.add_column("taken", no_wrap=True)
     table.add_column("photo", overflow="fold")
+    table.add_column("in it")
     table.add_column("delete")
     table.add_column("why", overflow="fold")
     for photo in photos:
@@ -148,6 +155,7 @@ def _print_table(photos: Iterable[Mapping[str, Any]]) -> None:
             photo["taken_at"][:16].replace("T", " "),
             # Text: a file name may look like markup.
             Text(photo["path"].removeprefix(folder)),
+            ", ".join(_tags(photo)),
             "yes" if photo["delete"] else "",
             Text("; ".join(_reasons(photo))),
         )
@@ -161,6 +169,12 @@ def _common_folder(paths: Sequence[str]) -> str:
     if not folders or any(folder.startswith("gs://") for folder in folders):
         return ""
     return os.path.join(os.path.commonpath(folders), "")
+
+
+def _tags(photo: Mapping[str, Any]) -> list[str]:
+    """The photo's tags, the one that dominates first."""
+    tags = [tag for tag in TAGS if photo[tag]]
+    return sorted(tags, key=lambda tag: tag != photo["subject"])
 
 
 def _reasons(photo: Mapping[str, Any]) -> list[str]:

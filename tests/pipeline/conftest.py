@@ -12,7 +12,41 @@ import pytest
 from PIL import Image
 from PIL.ExifTags import IFD, Base
 
+from models.yolov3.cfg import parse_cfg
+from models.yolov3.weights import ConvolutionWeights, Weights, write_weights
 from pipeline.__main__ import main
+
+_TINY_CFG = """\
+[net]
+width=64
+height=64
+channels=3
+
+[convolutional]
+filters=8
+size=3
+stride=4
+pad=1
+activation=leaky
+
+[convolutional]
+filters=8
+size=3
+stride=4
+pad=1
+activation=leaky
+
+[convolutional]
+filters=255
+size=1
+activation=linear
+
+[yolo]
+mask=0,1,2
+anchors=10,14, 23,27, 40,40
+classes=80
+num=3
+"""
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -44,6 +78,26 @@ def jpeg() -> Callable[..., bytes]:
         return out.getvalue()
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A flag that names a small network; what it sees is made up, but always that."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "tiny.cfg").write_text(_TINY_CFG)
+    network = parse_cfg(_TINY_CFG)
+    random = np.random.default_rng(0)
+    convolutions = [
+        ConvolutionWeights(
+            random.normal(
+                0, 1, (layer.size, layer.size, layer.in_channels, layer.filters)
+            ).astype(np.float32),
+            random.normal(0, 1, layer.filters).astype(np.float32),
+        )
+        for layer in network.convolutions
+    ]
+    write_weights(folder / "tiny.weights", network, Weights(convolutions))
+    return f"--weights={folder / 'tiny.weights'}"
 
 
 @pytest.fixture

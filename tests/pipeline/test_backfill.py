@@ -126,7 +126,13 @@ def test_a_photo_is_decoded_once(tmp_path, jpeg, backfill, monkeypatch) -> None:
 @pytest.fixture
 def graph(tmp_path) -> beam.Pipeline:
     """The graph of a backfill with all its branches, not run."""
-    options = PipelineOptions(["--prune"], store=f"sqlite:///{tmp_path}/piccl.db")
+    # The files are named and labelled; only a job that runs reads them.
+    for name in ("some.cfg", "some.weights"):
+        (tmp_path / name).touch()
+    options = PipelineOptions(
+        ["--prune", f"--weights={tmp_path / 'some.weights'}"],
+        store=f"sqlite:///{tmp_path}/piccl.db",
+    )
     pipeline = beam.Pipeline(options=options)
     build_backfill(
         pipeline,
@@ -182,6 +188,9 @@ def test_all_steps_of_a_photo_are_fused(graph) -> None:
         "ScoreScreenshots",
         "DescribePhotos",
         "ScoreDarkness/RunInference",
+        "DetectObjects/RunInference",
         "WritePhotos",
+        "DetectOnlyObjects/RunInference",
+        "WriteObjects",
     ):
         assert any(f"AnalysePhotos/{name}" in step for step in photo_stage), name

@@ -51,10 +51,11 @@ def _histories(contents: int) -> st.SearchStrategy[list[tuple]]:
     decision = st.sampled_from(["keep", "trash", None])
     decide = st.tuples(st.just("decide"), name, decision)
     changes = st.lists(st.one_of(put, put, put, remove, decide), min_size=3, max_size=9)
+    with_detector = st.booleans()
     run = st.one_of(
-        st.tuples(st.just("run"), st.permutations(NAMES)),
-        st.tuples(st.just("prune")),
-        st.tuples(st.just("crash"), st.integers(0, 6)),
+        st.tuples(st.just("run"), with_detector, st.permutations(NAMES)),
+        st.tuples(st.just("prune"), with_detector),
+        st.tuples(st.just("crash"), with_detector, st.integers(0, 6)),
     )
     phases = st.lists(st.tuples(changes, run), min_size=1, max_size=2)
     return phases.map(
@@ -81,7 +82,7 @@ def crash_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]
 
         return changed
 
-    for name in ("write", "settle", "remove"):
+    for name in ("write", "rejudge", "settle", "remove"):
         monkeypatch.setattr(
             SqliteStore, name, fail_when_due(getattr(SqliteStore, name))
         )
@@ -100,7 +101,7 @@ def crash_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]
 )
 @given(data=st.data())
 def test_any_history_ends_in_the_rows_of_one_clean_run(
-    data, contents, backfill, rows, crash_after
+    data, contents, backfill, rows, crash_after, tiny_weights
 ) -> None:
     steps = data.draw(_histories(len(contents)))
     with tempfile.TemporaryDirectory() as temporary:
@@ -109,33 +110,38 @@ def test_any_history_ends_in_the_rows_of_one_clean_run(
         folder.mkdir()
         (folder / "always-there.jpg").write_bytes(contents[0])
         for step in steps:
-            _perform(step, folder, db, contents, backfill, crash_after)
-        assert backfill(folder, db=db, flags=("--prune",)) == 0
+            _perform(step, folder, db, contents, backfill, crash_after, tiny_weights)
+        assert backfill(folder, db=db, flags=("--prune", tiny_weights)) == 0
 
         clean = root / "clean.db"
         # On one thread, as the least that can be different.
-        assert backfill(folder, db=clean, flags=(_IN_MEMORY,)) == 0
+        assert backfill(folder, db=clean, flags=(_IN_MEMORY, tiny_weights)) == 0
         _decide_alike(db, clean)
         assert rows(db) == rows(clean)
         _assert_every_group_keeps_one(rows(db))
 
 
-def _perform(step, folder: Path, db: Path, contents, backfill, crash_after) -> None:
+def _perform(
+    step, folder: Path, db: Path, contents, backfill, crash_after, weights: str
+) -> None:
     match step:
         case "put", name, content, mtime_s:
             (folder / name).write_bytes(contents[content])
             os.utime(folder / name, (mtime_s, mtime_s))
         case "remove", name:
             (folder / name).unlink(missing_ok=True)
-        case ("prune",):
-            assert backfill(folder, db=db, flags=("--prune",)) == 0
-        case "run", order:
+        case "prune", with_detector:
+            flags = ("--prune", *[weights] * with_detector)
+            assert backfill(folder, db=db, flags=flags) == 0
+        case "run", with_detector, order:
             there = [folder / name for name in order if (folder / name).exists()]
+            flags = (weights,) * with_detector
             # Some of them twice, in any order.
-            assert backfill(*there[:4], *there[2:], folder, db=db) == 0
-        case "crash", changes:
+            assert backfill(*there[:4], *there[2:], folder, db=db, flags=flags) == 0
+        case "crash", with_detector, changes:
+            flags = ("--prune", *[weights] * with_detector)
             crash_after(changes)
-            assert backfill(folder, db=db, flags=("--prune",)) in (0, 1)
+            assert backfill(folder, db=db, flags=flags) in (0, 1)
             crash_after(None)
         case "decide", name, decision if db.exists():
             store = open_store(f"sqlite:///{db}")

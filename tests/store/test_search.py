@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from store.records import DayOutcome, PhotoMeta, PhotoTags, Verdicts
+from store.records import (
+    DayOutcome,
+    Judgement,
+    PhotoMeta,
+    PhotoTags,
+    StoredScores,
+    Verdicts,
+)
 from store.search import REASONS, TAGS, PhotoQuery, find_photos
 from store.sqlite import SqliteStore
 from store.sqlite_file import open_database, transaction
@@ -31,6 +38,17 @@ def _write(
     tags: tuple[str, ...] = (),
     reasons: tuple[str, ...] = (),
 ) -> None:
+    verdicts = Verdicts(
+        shaken="shaken" in reasons,
+        dark="dark" in reasons,
+        screenshot="screenshot" in reasons,
+        sharpness_threshold=5.0,
+        dark_probability=0.25,
+        dark_threshold=0.5,
+        screenshot_probability=0.125,
+        screenshot_threshold=0.75,
+        version="v",
+    )
     store.write(
         PhotoMeta(
             user_id=user_id,
@@ -48,24 +66,13 @@ def _write(
             bytes=100,
             sha256="00",
             damaged=False,
-            subject=None,
             sharpness=7.5,
             exposure=1.0,
             descriptor=b"",
             fingerprint="f",
         ),
-        PhotoTags(**{tag: tag in tags for tag in TAGS}),
-        Verdicts(
-            shaken="shaken" in reasons,
-            dark="dark" in reasons,
-            screenshot="screenshot" in reasons,
-            sharpness_threshold=5.0,
-            dark_probability=0.25,
-            dark_threshold=0.5,
-            screenshot_probability=0.125,
-            screenshot_threshold=0.75,
-            version="v",
-        ),
+        StoredScores(7.5, 0.25, 0.125),
+        lambda _: Judgement(verdicts, PhotoTags(**{tag: tag in tags for tag in TAGS})),
     )
 
 
@@ -126,6 +133,9 @@ def test_photo_comes_with_what_explains_it(store: SqliteStore) -> None:
         "dark_threshold": 0.5,
         "screenshot_probability": 0.125,
         "screenshot_threshold": 0.75,
+        "subject": None,
+        **dict.fromkeys(TAGS, 0),
+        "objects": None,
     }
 
 

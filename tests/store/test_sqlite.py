@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from store.records import (
     DayOutcome,
     DayPhoto,
+    Detected,
+    Judgement,
     PhotoMeta,
     PhotoState,
     PhotoTags,
@@ -72,7 +74,6 @@ def _meta(id_: str = "a", date: str = MAY_1, **columns: Any) -> PhotoMeta:
         "bytes": 1000,
         "sha256": "00ff",
         "damaged": False,
-        "subject": "food",
         "sharpness": 7.5,
         "exposure": 0.75,
         "descriptor": b"\x00\x01\xff",
@@ -96,18 +97,31 @@ def _verdicts(**columns: Any) -> Verdicts:
     return Verdicts(**values | columns)
 
 
+_SCORES: Final = StoredScores(7.5, 0.25, 0.125)
+_FOOD: Final = PhotoTags(food=True, person=False, subject="food")
+
+
+def _judge(
+    verdicts: Verdicts | None = None, tags: PhotoTags = _FOOD
+) -> Callable[[StoredScores], Judgement]:
+    """A judge who says the same whatever the scores are."""
+    return lambda _: Judgement(verdicts or _verdicts(), tags)
+
+
 def _write(
     store: SqliteStore,
     id_: str = "a",
     date: str = MAY_1,
     *,
     replaces: int | None = None,
+    detected: Detected | None = None,
     **columns: Any,
 ) -> frozenset[str]:
     return store.write(
         _meta(id_, date, **columns),
-        PhotoTags(food=True, person=False),
-        _verdicts(),
+        _SCORES,
+        _judge(),
+        detected=detected,
         replaces=replaces,
     )
 
@@ -164,6 +178,7 @@ def test_written_photo_fills_the_three_tables(store: SqliteStore) -> None:
     photo = _row(store, "photos")
     assert photo.pop("analysed_at").endswith("+00:00")
     assert photo == dataclasses.asdict(_meta()) | {
+        "subject": "food",
         "delete": 0,
         "decision": None,
         "pending_dates": f'["{MAY_1}"]',
@@ -175,6 +190,8 @@ def test_written_photo_fills_the_three_tables(store: SqliteStore) -> None:
         "food": 1,
         "person": 0,
         "subject": "food",
+        "objects": None,
+        "detector": None,
     }
     assert _row(store, "deletions") == dataclasses.asdict(_verdicts()) | {
         "user_id": "ada",
@@ -213,6 +230,7 @@ def test_state_tells_what_is_known(store: SqliteStore) -> None:
         bytes=_meta().bytes,
         fingerprint="f1",
         version="v1",
+        detector=None,
         grouped_by=None,
         pending_dates=frozenset({MAY_1}),
     )
@@ -235,9 +253,9 @@ def test_older_generation_changes_nothing(store: SqliteStore) -> None:
 def test_same_generation_is_analysed_again(store: SqliteStore) -> None:
     _write(store, fingerprint="f1", sharpness=7.5)
     store.write(
-        _meta(fingerprint="f2", sharpness=1.5, subject=None),
-        PhotoTags(),
-        _verdicts(shaken=True, version="v2"),
+        _meta(fingerprint="f2", sharpness=1.5),
+        _SCORES,
+        _judge(_verdicts(shaken=True, version="v2"), PhotoTags()),
     )
     assert _row(store, "photos")["fingerprint"] == "f2"
     assert _row(store, "tags")["food"] is None
@@ -256,17 +274,16 @@ def test_newer_generation_replaces_all_columns(
         path="/new.jpg",
         latitude=None,
         longitude=None,
-        subject="",
         sharpness=None,
         descriptor=b"",
         fingerprint="f2",
     )
     _write(store)
     store.settle("ada", MAY_1, _all_similar)
-    store.write(newer, PhotoTags(), _verdicts(version="v2"))
+    store.write(newer, _SCORES, _judge(_verdicts(version="v2")))
     store.settle("ada", MAY_1, _nothing)
     with closing(SqliteStore(tmp_path / "fresh.db")) as fresh:
-        fresh.write(newer, PhotoTags(), _verdicts(version="v2"))
+        fresh.write(newer, _SCORES, _judge(_verdicts(version="v2")))
         for table in ("photos", "tags", "deletions"):
             expected = _row(fresh, table)
             expected.pop("analysed_at", None)
@@ -280,7 +297,7 @@ def test_user_decision_survives_writing_and_judging(store: SqliteStore) -> None:
     assert _row(store, "photos")["decision"] == "keep"
     _write(store, date=MAY_2, generation=11)
     assert _row(store, "photos")["decision"] == "keep"
-    store.rejudge("ada", "a", 11, lambda _: _verdicts(dark=True))
+    store.rejudge("ada", "a", 11, _judge(_verdicts(dark=True)))
     store.settle("ada", MAY_2, _all_similar)
     assert _row(store, "photos")["decision"] == "keep"
 
@@ -305,7 +322,7 @@ def test_nothing_is_recommended_before_the_day_is_regrouped(
         _write(store, id_)
     assert store.settle("ada", MAY_1, _all_similar) == 2
     assert _row(store, "photos", "b")["delete"] == 1
-    store.write(_meta("b"), PhotoTags(), _verdicts(dark=True))
+    store.write(_meta("b"), _SCORES, _judge(_verdicts(dark=True)))
     assert _row(store, "photos", "b")["delete"] == 0
     outcome = _row(store, "deletions", "b")
     assert outcome["similar"] == 0
@@ -332,7 +349,7 @@ def test_removed_photo_leaves_a_tombstone_only(store: SqliteStore) -> None:
     for table in ("photos", "tags", "deletions"):
         assert [row["id"] for row in _rows(store, table)] == ["b"]
     assert store.state("ada", "a") == PhotoState(
-        10, True, None, None, None, None, frozenset({MAY_1})
+        10, True, None, None, None, None, None, frozenset({MAY_1})
     )
 
 
@@ -374,7 +391,7 @@ def test_removal_before_the_write_is_remembered(store: SqliteStore) -> None:
     assert store.remove("ada", "a", 10) == set()
     assert _write(store, generation=10) == set()
     assert store.state("ada", "a") == PhotoState(
-        10, True, None, None, None, None, frozenset()
+        10, True, None, None, None, None, None, frozenset()
     )
     assert _rows(store, "users") == []
 
@@ -438,12 +455,12 @@ def test_rejudging_sees_the_stored_scores(store: SqliteStore) -> None:
     before = _row(store, "photos"), _row(store, "tags")
     seen = []
 
-    def judge(scores: StoredScores) -> Verdicts:
+    def judge(scores: StoredScores) -> Judgement:
         seen.append(scores)
-        return _verdicts(dark=True, dark_threshold=0.2, version="v2")
+        return Judgement(_verdicts(dark=True, dark_threshold=0.2, version="v2"), _FOOD)
 
     assert store.rejudge("ada", "a", 10, judge) == {MAY_1}
-    assert seen == [StoredScores(7.5, 0.25, 0.125)]
+    assert seen == [_SCORES]
     row = _row(store, "deletions")
     assert (row["dark"], row["dark_threshold"], row["version"]) == (1, 0.2, "v2")
     assert row["sharpness"] == 7.5
@@ -454,23 +471,78 @@ def test_rejudging_sees_the_stored_scores(store: SqliteStore) -> None:
     ) == before
 
 
+_CAT: Final = Detected('[["cat",0.9,1,2,3,4]]', "d1", b"cat")
+
+
+def _judge_objects(scores: StoredScores) -> Judgement:
+    return Judgement(_verdicts(), PhotoTags(subject=scores.objects))
+
+
+def _detected(store: SqliteStore) -> Detected | None:
+    """What is stored; the subject is the judge's, that is the objects."""
+    tags, photo = _row(store, "tags"), _row(store, "photos")
+    assert tags["subject"] == photo["subject"] == tags["objects"]
+    if tags["detector"] is None:
+        return None
+    return Detected(tags["objects"], tags["detector"], photo["descriptor"])
+
+
+def test_what_a_detector_found_is_written_with_the_photo(store: SqliteStore) -> None:
+    store.write(_meta(), _SCORES, _judge_objects, detected=_CAT)
+    assert _detected(store) == _CAT
+    state = store.state("ada", "a")
+    assert state is not None
+    assert state.detector == "d1"
+
+
+def test_what_a_detector_found_is_filled_in_alone(store: SqliteStore) -> None:
+    store.write(_meta(), _SCORES, _judge_objects)
+    store.settle("ada", MAY_1, _nothing)
+    before = _row(store, "deletions"), _row(store, "photos")["analysed_at"]
+    assert store.rejudge("ada", "a", 10, _judge_objects, _CAT) == {MAY_1}
+    assert _detected(store) == _CAT
+    assert (_row(store, "deletions"), _row(store, "photos")["analysed_at"]) == before
+    assert _pending(store) == {MAY_1}
+
+
+def test_another_generation_is_not_filled_in(store: SqliteStore) -> None:
+    store.write(_meta(), _SCORES, _judge_objects)
+    store.rejudge("ada", "a", 9, _judge_objects, _CAT)
+    assert _detected(store) is None
+
+
+@pytest.mark.parametrize("generation", [10, 11], ids=["again", "touched"])
+def test_run_without_a_detector_keeps_what_one_found(
+    store: SqliteStore, generation: int
+) -> None:
+    store.write(_meta(), _SCORES, _judge_objects, detected=_CAT)
+    store.write(_meta(generation=generation), _SCORES, _judge_objects)
+    assert _detected(store) == _CAT
+
+
+def test_other_bytes_are_not_what_a_detector_saw(store: SqliteStore) -> None:
+    store.write(_meta(), _SCORES, _judge_objects, detected=_CAT)
+    store.write(_meta(generation=11, sha256="11"), _SCORES, _judge_objects)
+    assert _detected(store) is None
+
+
 @pytest.mark.parametrize("generation", [9, 11])
 def test_rejudging_leaves_another_generation_alone(
     store: SqliteStore, generation: int
 ) -> None:
     _write(store)
     before = _everything(store)
-    changed = store.rejudge("ada", "a", generation, lambda _: _verdicts(dark=True))
+    changed = store.rejudge("ada", "a", generation, _judge(_verdicts(dark=True)))
     assert changed == {MAY_1}
     assert _everything(store) == before
 
 
 def test_rejudging_what_is_not_there_does_nothing(store: SqliteStore) -> None:
-    assert store.rejudge("ada", "a", 10, lambda _: _verdicts()) == set()
+    assert store.rejudge("ada", "a", 10, _judge()) == set()
     _write(store)
     store.remove("ada", "a", 10)
     before = _everything(store)
-    assert store.rejudge("ada", "a", 10, lambda _: _verdicts()) == {MAY_1}
+    assert store.rejudge("ada", "a", 10, _judge()) == {MAY_1}
     assert _everything(store) == before
 
 
@@ -664,16 +736,16 @@ def test_settling_does_not_mind_other_days(
     "fail",
     [
         lambda store: store.write(
-            _meta("new", user_id="bob"), PhotoTags(), _verdicts(version=None)
+            _meta("new", user_id="bob"), _SCORES, _judge(_verdicts(version=None))
         ),
         lambda store: store.write(
-            _meta("a", MAY_2, generation=11), PhotoTags(), _verdicts(dark=2)
+            _meta("a", MAY_2, generation=11), _SCORES, _judge(_verdicts(dark=2))
         ),
         lambda store: store.write(
-            _meta("gone", MAY_2, generation=11), PhotoTags(), _verdicts(dark=2)
+            _meta("gone", MAY_2, generation=11), _SCORES, _judge(_verdicts(dark=2))
         ),
         lambda store: store.remove("ada", "a", 2**63),
-        lambda store: store.rejudge("ada", "a", 10, lambda _: _verdicts(dark=2)),
+        lambda store: store.rejudge("ada", "a", 10, _judge(_verdicts(dark=2))),
         lambda store: store.rejudge("ada", "a", 10, lambda _: 1 / 0),
         lambda store: store.decide("ada", "a", "perhaps"),
         lambda store: store.settle(
@@ -960,8 +1032,8 @@ def test_counts_are_of_one_user(store: SqliteStore) -> None:
         "c": _verdicts(dark=True),
         "d": _verdicts(),
     }.items():
-        store.write(_meta(id_, bytes=ord(id_)), PhotoTags(), verdicts)
-    store.write(_meta("e", user_id="bob"), PhotoTags(), _verdicts(shaken=True))
+        store.write(_meta(id_, bytes=ord(id_)), _SCORES, _judge(verdicts))
+    store.write(_meta("e", user_id="bob"), _SCORES, _judge(_verdicts(shaken=True)))
     member = DayOutcome(similar_group="c", similar_kind="shot", keeper="c")
     copy = dataclasses.replace(member, delete=True, similar=True)
     outcomes = {"b": DayOutcome(delete=True), "c": member, "d": copy}
@@ -975,6 +1047,7 @@ def test_counts_are_of_one_user(store: SqliteStore) -> None:
         "screenshot": 1,
         "similar": 1,
         "groups": 1,
+        "with_tags": 0,
     }
     assert set(store.counts("nobody").values()) == {0}
 
@@ -1015,7 +1088,7 @@ def test_settling_a_day_costs_the_same_among_many_others(tmp_path: Path) -> None
         lambda store: store.state("ada", "a"),
         lambda store: _write(store, "b", MAY_2, generation=11),
         lambda store: store.remove("ada", "a", 11),
-        lambda store: store.rejudge("ada", "a", 10, lambda _: _verdicts()),
+        lambda store: store.rejudge("ada", "a", 10, _judge()),
         lambda store: store.decide("ada", "a", "keep"),
         lambda store: store.day("ada", MAY_1),
         lambda store: store.settle("ada", MAY_1, _all_similar),
@@ -1125,7 +1198,7 @@ def _recommended(store: SqliteStore) -> list[str]:
         lambda store: store.decide("ada", "a", "trash"),
         lambda store: _write(store, "a", generation=11),
         lambda store: _write(store, "a", generation=11, date=MAY_2),
-        lambda store: store.rejudge("ada", "a", 10, lambda _: _verdicts()),
+        lambda store: store.rejudge("ada", "a", 10, _judge()),
     ],
     ids=["removed", "trashed", "overwritten", "moved", "rejudged"],
 )

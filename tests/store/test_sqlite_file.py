@@ -244,15 +244,30 @@ def test_database_of_another_program_is_left_as_it_was(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("version", [0, 2, 99])
+@pytest.mark.parametrize("version", [0, 3, 99])
 def test_tables_of_another_version_are_left_as_they_were(
     path: Path, version: int
 ) -> None:
     with closing(open_database(path)) as db:
         db.execute(f"PRAGMA user_version = {version}")
     before = path.read_bytes()
-    assert f"version {version}, this piccl uses 1" in _refusal(path)
+    assert f"version {version}, this piccl uses 2" in _refusal(path)
     assert path.read_bytes() == before
+
+
+def test_tables_of_the_version_before_are_brought_up(path: Path) -> None:
+    with closing(open_database(path)) as db:
+        fresh = db.execute("SELECT name FROM pragma_table_info('tags')").fetchall()
+        for column in ("objects", "detector"):
+            db.execute(f"ALTER TABLE tags DROP {column}")
+        db.execute("PRAGMA user_version = 1")
+        db.execute("INSERT INTO users (id) VALUES ('ada')")
+    for _ in range(2):
+        with closing(open_database(path)) as db:
+            columns = db.execute("SELECT name FROM pragma_table_info('tags')")
+            assert [tuple(row) for row in columns] == [tuple(row) for row in fresh]
+            assert db.execute("SELECT id FROM users").fetchone()[0] == "ada"
+            assert db.execute("PRAGMA user_version").fetchone()[0] == 2
 
 
 def test_damaged_database_is_refused(path: Path) -> None:

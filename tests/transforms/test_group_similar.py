@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from models.descriptors import describe
 from models.similarity import SimilarOptions
-from store.records import DayOutcome, DayPhoto, PhotoMeta, PhotoTags, Verdicts
+from store.records import (
+    DayOutcome,
+    DayPhoto,
+    Judgement,
+    PhotoMeta,
+    PhotoTags,
+    StoredScores,
+    Verdicts,
+)
 from store.sqlite import SqliteStore
 from store.urls import open_store
 from transforms.group_similar import GroupSimilar, ReadPendingDays, day_outcomes
@@ -42,14 +50,14 @@ def _write(store: SqliteStore, name: str, date: str, *, look: int = 0) -> None:
         bytes=1,
         sha256=name,
         damaged=False,
-        subject=None,
         sharpness=300.0,
         exposure=0.5,
         descriptor=_LOOKS[look],
         fingerprint="f",
     )
     verdicts = Verdicts(False, False, False, 200.0, 0.1, 0.9, 0.1, 0.7, "v")
-    store.write(meta, PhotoTags(), verdicts)
+    scores = StoredScores(None, 0.0, 0.0)
+    store.write(meta, scores, lambda _: Judgement(verdicts, PhotoTags()))
 
 
 @pytest.fixture

@@ -10,7 +10,14 @@ from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.testing.util import assert_that, equal_to
 from google.cloud import storage
 
-from store.records import PhotoMeta, PhotoTags, Verdicts, photo_id
+from store.records import (
+    Judgement,
+    PhotoMeta,
+    PhotoTags,
+    StoredScores,
+    Verdicts,
+    photo_id,
+)
 from store.urls import open_store
 from transforms.counters import counted_here, reset_counted_here
 from transforms.dead_letters import DEAD
@@ -61,7 +68,6 @@ def _store(url: str, *paths: str | Path, user_id: str = "ann") -> None:
             bytes=5,
             sha256="0" * 64,
             damaged=False,
-            subject=None,
             sharpness=None,
             exposure=0.5,
             descriptor=b"",
@@ -78,7 +84,9 @@ def _store(url: str, *paths: str | Path, user_id: str = "ann") -> None:
             screenshot_threshold=0.5,
             version="v",
         )
-        store.write(meta, PhotoTags(), verdicts)
+        scores = StoredScores(None, 0.0, 0.0)
+        judgement = Judgement(verdicts, PhotoTags())
+        store.write(meta, scores, lambda _, same=judgement: same)
     store.close()
 
 

@@ -9,7 +9,8 @@ import pytest
 from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.testing.util import assert_that, equal_to
 
-from store.records import DayOutcome, PhotoMeta, PhotoTags, StoredScores
+from models.tags import TagThresholds
+from store.records import DayOutcome, Detected, PhotoMeta, StoredScores
 from store.urls import open_store
 from transforms.counters import NAMESPACE
 from transforms.elements import LOCAL_BUCKET, Day, UploadEvent
@@ -25,7 +26,9 @@ from transforms.verdicts import Thresholds
 
 FINGERPRINT: Final = "f1"
 GROUPED_BY: Final = "g1"
-THRESHOLDS: Final = Thresholds(sharpness=5.0, dark=0.5, screenshot=0.75, version="v1")
+THRESHOLDS: Final = Thresholds(
+    sharpness=5.0, dark=0.5, screenshot=0.75, tags=TagThresholds(), version="v1"
+)
 MAY_1: Final = "2024-05-01"
 MAY_2: Final = "2024-05-02"
 
@@ -61,11 +64,15 @@ def _analysed(
     *,
     settled: bool = True,
     fingerprint: str = FINGERPRINT,
+    detector: str | None = None,
 ) -> None:
     """Store an event's photo as a job before has left it."""
     scores = StoredScores(
-        sharpness=7.5, dark_probability=0.25, screenshot_probability=0.125
+        sharpness=7.5,
+        dark_probability=0.25,
+        screenshot_probability=0.125,
     )
+    detected = None if detector is None else Detected("[]", detector, b"")
     meta = PhotoMeta(
         user_id=event.user_id,
         id=event.photo_id,
@@ -82,14 +89,13 @@ def _analysed(
         bytes=event.size_bytes,
         sha256="00",
         damaged=False,
-        subject=None,
         sharpness=scores.sharpness,
         exposure=1.0,
         descriptor=b"",
         fingerprint=fingerprint,
     )
     with closing(open_store(url)) as store:
-        store.write(meta, PhotoTags(), THRESHOLDS.judge(scores))
+        store.write(meta, scores, THRESHOLDS.judge, detected=detected)
         if settled:
             store.settle(event.user_id, date, lambda _: {})
 
@@ -117,6 +123,7 @@ def _check(
     thresholds: Thresholds = THRESHOLDS,
     grouped_by: str = GROUPED_BY,
     reanalyse: str = REANALYSE_NOTHING,
+    detector: str | None = None,
 ) -> dict[str, int]:
     """Run the events through and compare all outputs, in one step as that is fast.
 
@@ -127,7 +134,7 @@ def _check(
     out = (
         pipeline
         | beam.Create(list(events))
-        | SkipAnalysed(url, FINGERPRINT, thresholds, grouped_by, reanalyse)
+        | SkipAnalysed(url, FINGERPRINT, detector, thresholds, grouped_by, reanalyse)
     )
     expected = {"uploads": uploads, REMOVED: removed, DAYS: days}
     labelled = [
@@ -276,7 +283,7 @@ def test_all_photos_are_analysed_where_asked(url: str) -> None:
 @pytest.mark.parametrize("reanalyse", [REANALYSE_NOTHING, REANALYSE_OUTDATED])
 def test_changed_threshold_judges_the_stored_scores(url: str, reanalyse: str) -> None:
     _analysed(url, _event())
-    stricter = Thresholds(sharpness=8.0, dark=0.2, screenshot=0.75, version="v2")
+    stricter = dataclasses.replace(THRESHOLDS, sharpness=8.0, dark=0.2, version="v2")
     counted = _check(
         url,
         [_event()],
@@ -296,7 +303,7 @@ def test_changed_threshold_judges_the_stored_scores(url: str, reanalyse: str) ->
 def test_scores_of_another_analysis_are_not_judged(url: str) -> None:
     # Its scores may mean something else than these thresholds do.
     _analysed(url, _event(), fingerprint="f0")
-    stricter = Thresholds(sharpness=8.0, dark=0.2, screenshot=0.75, version="v2")
+    stricter = dataclasses.replace(THRESHOLDS, sharpness=8.0, dark=0.2, version="v2")
     counted = _check(url, [_event()], thresholds=stricter)
     assert counted == {"photos_skipped": 1, "photos_outdated": 1}
     with closing(open_store(url)) as store:
@@ -306,7 +313,7 @@ def test_scores_of_another_analysis_are_not_judged(url: str) -> None:
 
 def test_second_run_with_the_same_thresholds_changes_nothing(url: str) -> None:
     _analysed(url, _event())
-    stricter = Thresholds(sharpness=8.0, dark=0.2, screenshot=0.75, version="v2")
+    stricter = dataclasses.replace(THRESHOLDS, sharpness=8.0, dark=0.2, version="v2")
     _check(url, [_event()], days=[("ada", MAY_1)], thresholds=stricter)
     with closing(open_store(url)) as store:
         store.settle("ada", MAY_1, lambda _: {})
@@ -337,3 +344,35 @@ def test_file_of_the_same_time_and_another_size_is_analysed(url: str) -> None:
     other = dataclasses.replace(_event(), size_bytes=999)
     expected = dataclasses.replace(other, known_generation=10)
     _check(url, [other], uploads=[expected])
+
+
+def test_photo_without_objects_is_looked_at_by_the_detector_alone(url: str) -> None:
+    event = _event()
+    _analysed(url, event, fingerprint="older")
+    known = dataclasses.replace(_known(event, 10), only_objects=True)
+    counters = _check(url, [event], uploads=[known], detector="d1")
+    assert "photos_skipped" not in counters
+
+
+@pytest.mark.parametrize("detector", [None, "d1"], ids=["none", "the same"])
+def test_photo_with_objects_is_skipped(url: str, detector: str | None) -> None:
+    event = _event()
+    _analysed(url, event, detector="d1")
+    counters = _check(url, [event], detector=detector)
+    assert counters == {"photos_skipped": 1}
+
+
+def test_photo_of_another_detector_is_outdated(url: str) -> None:
+    event = _event()
+    _analysed(url, event, detector="d1")
+    counters = _check(url, [event], detector="d2")
+    assert counters == {"photos_skipped": 1, "photos_outdated": 1}
+    known = dataclasses.replace(_known(event, 10), only_objects=True)
+    _check(url, [event], uploads=[known], detector="d2", reanalyse=REANALYSE_OUTDATED)
+
+
+def test_without_a_detector_no_photo_is_outdated_by_one(url: str) -> None:
+    event = _event()
+    _analysed(url, event, detector="d1")
+    counters = _check(url, [event], reanalyse=REANALYSE_OUTDATED)
+    assert counters == {"photos_skipped": 1}

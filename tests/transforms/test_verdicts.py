@@ -1,9 +1,19 @@
 import pytest
 
-from store.records import StoredScores
+from models.tags import TagThresholds
+from store.records import StoredScores, Verdicts
 from transforms.verdicts import Thresholds
 
-THRESHOLDS = Thresholds(sharpness=5.0, dark=0.5, screenshot=0.75, version="v1")
+THRESHOLDS = Thresholds(
+    sharpness=5.0, dark=0.5, screenshot=0.75, tags=TagThresholds(), version="v1"
+)
+
+
+def _verdicts(
+    thresholds: Thresholds, sharpness: float | None, dark: float, screenshot: float
+) -> Verdicts:
+    scores = StoredScores(sharpness, dark, screenshot)
+    return thresholds.judge(scores).verdicts
 
 
 @pytest.mark.parametrize(
@@ -12,7 +22,7 @@ THRESHOLDS = Thresholds(sharpness=5.0, dark=0.5, screenshot=0.75, version="v1")
     ids=["not judged", "none", "below", "at", "above"],
 )
 def test_shaken_is_below_its_threshold(sharpness: float | None, shaken: bool) -> None:
-    verdicts = THRESHOLDS.judge(StoredScores(sharpness, 0.0, 0.0))
+    verdicts = _verdicts(THRESHOLDS, sharpness, 0.0, 0.0)
     assert verdicts.shaken is shaken
     assert not verdicts.dark
     assert not verdicts.screenshot
@@ -32,14 +42,14 @@ def test_shaken_is_below_its_threshold(sharpness: float | None, shaken: bool) ->
 def test_dark_and_screenshot_are_from_their_thresholds_on(
     probability: float, dark: bool, screenshot: bool
 ) -> None:
-    verdicts = THRESHOLDS.judge(StoredScores(9.0, probability, probability))
+    verdicts = _verdicts(THRESHOLDS, 9.0, probability, probability)
     assert verdicts.dark is dark
     assert verdicts.screenshot is screenshot
     assert not verdicts.shaken
 
 
 def test_verdicts_carry_what_explains_them() -> None:
-    verdicts = THRESHOLDS.judge(StoredScores(9.0, 0.25, 0.125))
+    verdicts = _verdicts(THRESHOLDS, 9.0, 0.25, 0.125)
     assert verdicts.sharpness_threshold == 5.0
     assert (verdicts.dark_probability, verdicts.dark_threshold) == (0.25, 0.5)
     assert (verdicts.screenshot_probability, verdicts.screenshot_threshold) == (
@@ -50,13 +60,17 @@ def test_verdicts_carry_what_explains_them() -> None:
 
 
 def test_judging_by_thresholds_of_nought_and_one() -> None:
-    lenient = Thresholds(sharpness=0.0, dark=1.0, screenshot=1.0, version="v")
-    verdicts = lenient.judge(StoredScores(0.0, 0.9999, 0.9999))
+    lenient = Thresholds(
+        sharpness=0.0, dark=1.0, screenshot=1.0, tags=TagThresholds(), version="v"
+    )
+    verdicts = _verdicts(lenient, 0.0, 0.9999, 0.9999)
     assert not verdicts.shaken
     assert not verdicts.dark
     assert not verdicts.screenshot
-    strict = Thresholds(sharpness=1e9, dark=0.0, screenshot=0.0, version="v")
-    verdicts = strict.judge(StoredScores(1e6, 0.0, 0.0))
+    strict = Thresholds(
+        sharpness=1e9, dark=0.0, screenshot=0.0, tags=TagThresholds(), version="v"
+    )
+    verdicts = _verdicts(strict, 1e6, 0.0, 0.0)
     assert verdicts.shaken
     assert verdicts.dark
     assert verdicts.screenshot
