@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from models.images import WORKING_SIDE_PX
-from models.yolov3.boxes import VERSION
+from models.yolov3 import boxes, features
 from pipeline.errors import UsageError
 from pipeline.fingerprints import fingerprint, of_file
 from pipeline.known_weights import (
@@ -52,7 +52,7 @@ def detector_settings(options: DetectorOptions) -> DetectorSettings | None:
             precision=options.detect_precision,
             resize=options.detect_resize,
             working_side_px=WORKING_SIDE_PX,
-            version=VERSION,
+            versions=[boxes.VERSION, features.VERSION],
         ),
     )
 

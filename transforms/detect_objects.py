@@ -19,6 +19,7 @@ from models.yolov3.detector import (
     detect,
     load_detector,
 )
+from models.yolov3.features import embed
 from transforms.elements import Photo
 
 _LOADING: Final = threading.Lock()
@@ -103,10 +104,14 @@ class DetectorModelHandler(ModelHandler[Photo, Photo, NamedDetector]):
             resize=self._settings.resize,
             threshold=CONFIDENCE_FLOOR,
         )
-        for photo, detections in zip(batch, found, strict=True):
-            decoded = photo.decoded
-            objects = objects_in(detections, model.names, decoded.width, decoded.height)
-            yield replace(photo, objects=objects)
+        for photo, (seen, features) in zip(batch, found, strict=True):
+            width, height = photo.decoded.width, photo.decoded.height
+            yield replace(
+                photo,
+                objects=objects_in(seen, model.names, width, height),
+                descriptor=photo.descriptor
+                + embed(features, self._settings.fingerprint),
+            )
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         return {"min_batch_size": SCORING_BATCH, "max_batch_size": SCORING_BATCH}

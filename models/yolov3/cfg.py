@@ -9,6 +9,7 @@ from models.yolov3.sections import CfgError as CfgError
 from models.yolov3.sections import Section, read_sections
 
 Activation = Literal["linear", "leaky", "relu", "mish", "swish", "logistic"]
+IouLoss = Literal["mse", "iou", "giou", "diou", "ciou"]
 # (height, width, channels) of what a layer puts out.
 Shape = tuple[int, int, int]
 
@@ -111,6 +112,9 @@ class Yolo:
         scale_x_y: How far a centre may leave its cell (YOLOv4).
         new_coords: Activations were applied by the layer before (Scaled-YOLOv4).
         ignore_thresh: Training ignores predictions that overlap more than this.
+        iou_thresh: Training gives an object to all anchors whose shapes overlap it
+            more than this, beside the best; 1 for the best alone.
+        iou_loss: What training does about boxes: "mse" is YOLOv3's.
     """
 
     line: int
@@ -119,6 +123,8 @@ class Yolo:
     scale_x_y: float
     new_coords: bool
     ignore_thresh: float
+    iou_thresh: float
+    iou_loss: IouLoss
 
 
 Layer = Convolutional | Shortcut | Route | Upsample | MaxPool | AvgPool | Dropout | Yolo
@@ -356,6 +362,8 @@ def _yolo(section: Section, channels: int) -> Yolo:
         section.number("scale_x_y", 1, 1e-3, 1e3),
         bool(section.integer("new_coords", 0)),
         section.number("ignore_thresh", 0.5, 0, 1),
+        section.number("iou_thresh", 1, 0, 1),
+        cast(IouLoss, section.word("iou_loss", "mse", get_args(IouLoss))),
     )
 
 

@@ -3,7 +3,7 @@
 TensorFlow is imported inside the functions: it takes seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.yolov3.boxes import Detections, Resize, find_boxes, prepare
-from models.yolov3.cfg import Convolutional, Network, parse_cfg
+from models.yolov3.cfg import Convolutional, Network, load_cfg
+from models.yolov3.features import feature_layer
 from models.yolov3.network import convolution, forward
 from models.yolov3.weights import Weights, read_weights
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Precision = Literal["f32", "bf16"]
-# Photos in a padded batch. Of YOLOv3 at 416 x 416, one batch in progress takes
-# 0.4 GB; twice as many photos gain little and take twice that.
-SCORING_BATCH: Final = 4
+# Photos in a padded batch. More gain a twentieth and take memory: two threads at
+# YOLOv3 of 608 x 608 bring a process to 1.9 GB, with four photos each to 2.3 GB.
+SCORING_BATCH: Final = 2
 
 
 class Detector:
@@ -32,7 +33,6 @@ class Detector:
         weights: Of that network; batch normalization is folded into them.
         precision: Of the convolutions and all between them: "bf16" is faster
             where the processor has it, and correct but slow where it has not.
-        feature_layer: Index of the layer that is put out beside the heads.
     """
 
     def __init__(
@@ -40,13 +40,10 @@ class Detector:
         network: Network,
         weights: Weights,
         precision: Precision = "f32",
-        feature_layer: int | None = None,
     ) -> None:
         import tensorflow as tf
 
         self.network = network
-        if feature_layer is None:
-            feature_layer = _last_of_backbone(network)
         dtype = tf.float32 if precision == "f32" else tf.bfloat16
         # Weights are variables: as constants, the graph, its optimized copies and
         # oneDNN would each hold them, 4.4 GB instead of 1.8 for YOLOv3.
@@ -69,9 +66,8 @@ class Detector:
                 tf.float32, (SCORING_BATCH, network.height, network.width, 3)
             )
             outputs = forward(network, tf.cast(images, dtype), convolve)
-            fetches = [
-                tf.cast(outputs[n], tf.float32) for n in (*network.heads, feature_layer)
-            ]
+            fetched = (*network.heads, feature_layer(network))
+            fetches = [tf.cast(outputs[n], tf.float32) for n in fetched]
         # A photo's result may depend on the number of threads: one, the caller's.
         options = tf.compat.v1.ConfigProto(
             device_count={"GPU": 0},
@@ -108,7 +104,6 @@ def load_detector(
     cfg: Path,
     weights: Path,
     precision: Precision = "f32",
-    feature_layer: int | None = None,
 ) -> Detector:
     """Load a network from Darknet's files.
 
@@ -116,15 +111,14 @@ def load_detector(
         cfg: The network.
         weights: Its weights.
         precision: As `Detector` has it.
-        feature_layer: As `Detector` has it.
 
     Raises:
         CfgError: The cfg can not be read or is not supported.
         WeightsError: The weights are not those of this cfg.
         OSError: A file can not be read.
     """
-    network = parse_cfg(cfg.read_text(errors="replace"))
-    return Detector(network, read_weights(weights, network), precision, feature_layer)
+    network = load_cfg(cfg)
+    return Detector(network, read_weights(weights, network), precision)
 
 
 def detect(
@@ -133,7 +127,7 @@ def detect(
     *,
     resize: Resize,
     threshold: float,
-) -> list[Detections]:
+) -> Iterator[tuple[Detections, NDArray[np.float32]]]:
     """See what is in photos, in each as if it were alone.
 
     Args:
@@ -141,23 +135,18 @@ def detect(
         rgbs: uint8, (H, W, 3), RGB, upright, each of its own size.
         resize: How a photo is fitted to the input; see `prepare`.
         threshold: Confidence from which on something is seen, exclusive.
+
+    Yields:
+        Of each photo, what is seen and what the layer of features puts out,
+        float32, (h, w, channels).
     """
     network = detector.network
-    found: list[Detections] = []
     for start in range(0, len(rgbs), SCORING_BATCH):
         part = rgbs[start : start + SCORING_BATCH]
         images = np.stack([prepare(rgb, network, resize) for rgb in part])
-        heads, _ = detector.run(images)
+        heads, features = detector.run(images)
         for row, rgb in enumerate(part):
             of_photo = [head[row] for head in heads]
-            found.append(
-                find_boxes(of_photo, network, rgb.shape[:2], resize, threshold)
-            )
-    return found
-
-
-def _last_of_backbone(network: Network) -> int:
-    """The last of the coarsest layers before the first head."""
-    before = network.shapes[: network.heads[0]]
-    coarsest = min(height * width for height, width, _ in before)
-    return max(n for n, (h, w, _) in enumerate(before) if h * w == coarsest)
+            shape = rgb.shape[0], rgb.shape[1]
+            seen = find_boxes(of_photo, network, shape, resize, threshold)
+            yield seen, features[row]

@@ -65,6 +65,39 @@ def test_12_mp_photos_stay_below_2_gb_whatever_their_number(photos, number) -> N
     assert peak < 2000
 
 
+def test_yolo_fastest_stays_below_1_5_gb(photos, shared_models) -> None:
+    _save_large(photos / "0.jpg", 4000, 3000)
+    data = (photos / "0.jpg").read_bytes()
+    for i in range(1, 40):
+        (photos / f"{i}.jpg").write_bytes(data + bytes([i]))
+    weights = shared_models / "yolo-fastest-1.1-xl.weights"
+    peak, summary = _peak_mib(photos, f"--weights={weights}")
+    assert summary["with_tags"] == 40
+    print(f"40 photos of 12 MP with Yolo-Fastest 1.1-xl: peak {peak} MiB")
+    assert peak < 1_500_000_000 >> 20
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_yolov3_stays_below_2_5_gb(photos, shared_models, tmp_path, precision) -> None:
+    _save_large(photos / "0.jpg", 4000, 3000)
+    data = (photos / "0.jpg").read_bytes()
+    for i in range(1, 12):
+        (photos / f"{i}.jpg").write_bytes(data + bytes([i]))
+    published = (shared_models / "yolov3.cfg").read_text()
+    (tmp_path / "yolov3.cfg").write_text(published.replace("=608", "=416"))
+    # As large as the real ones; what is seen does not matter.
+    weights = tmp_path / "yolov3.weights"
+    values = np.random.default_rng(0).uniform(0, 0.02, 62_001_757)
+    weights.write_bytes(
+        struct.pack("<3iQ", 0, 2, 5, 0) + values.astype("<f4").tobytes()
+    )
+    flags = (f"--weights={weights}", f"--detect-precision={precision}")
+    peak, summary = _peak_mib(photos, *flags)
+    assert summary["with_tags"] == 12
+    print(f"12 photos of 12 MP with YOLOv3-416 in {precision}: peak {peak} MiB")
+    assert peak < 2_500_000_000 >> 20
+
+
 def test_huge_photos_stay_below_3_5_gb(photos) -> None:
     _save_large(photos / "200mp.jpg", 16_000, 12_500)
     _save_large(photos / "100mp.png", 10_000, 10_000)

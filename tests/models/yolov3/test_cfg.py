@@ -182,7 +182,7 @@ def test_every_layer() -> None:
         Route(39, (6,), 2, 1),
         Dropout(44, 0.4),
         Convolutional(47, 12, 14, 1, 1, 0, 1, False, "linear"),
-        Yolo(51, ((10, 14), (37, 58.5)), 2, 1.05, False, 0.7),
+        Yolo(51, ((10, 14), (37, 58.5)), 2, 1.05, False, 0.7, 1.0, "mse"),
     )
     assert network.shapes == (
         (16, 32, 8),
