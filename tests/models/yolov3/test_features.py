@@ -153,7 +153,7 @@ def detector(shared_models: Path) -> Detector:
     name = shared_models / "yolo-fastest-1.1-xl"
     cfg = name.with_name(name.name + ".cfg")
     weights = name.with_name(name.name + ".weights")
-    return load_detector(cfg, weights, feature_layer=feature_layer(load_cfg(cfg)))
+    return load_detector(cfg, weights)
 
 
 def looks_of(detector: Detector, rgbs: list[NDArray[np.uint8]]) -> list[bytes]:
