@@ -91,14 +91,9 @@ class AvgPool:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Does nothing but in training.
-
-    Attributes:
-        probability: Of a value being dropped.
-    """
+    """Does nothing but in Darknet's training."""
 
     line: int
-    probability: float
 
 
 @dataclass(frozen=True)
@@ -271,8 +266,8 @@ def _layer(
         case "avgpool":
             return AvgPool(section.line), (1, 1, channels)
         case "dropout":
-            probability = section.number("probability", 0.2, 0, 1)
-            return Dropout(section.line, probability), before
+            section.number("probability", 0.2, 0, 1)
+            return Dropout(section.line), before
         case "yolo":
             return _yolo(section, channels), before
     raise section.error("is not supported")

@@ -31,8 +31,6 @@ def forward(
     network: Network,
     images: "tf.Tensor",
     convolve: Convolve,
-    *,
-    training: bool = False,
 ) -> list["tf.Tensor"]:
     """Build all layers.
 
@@ -42,7 +40,6 @@ def forward(
             of the cfg, as long as shortcuts and routes still meet.
         convolve: Called for each convolution in order, which is how its weights
             get in: constants for inference, variables for training.
-        training: Whether dropout drops.
 
     Returns:
         What each layer puts out, (N, h, w, channels). A `Yolo` hands on what it
@@ -78,10 +75,7 @@ def forward(
                 x = tf.nn.max_pool2d(x, layer.size, layer.stride, padding)
             case AvgPool():
                 x = tf.reduce_mean(x, (1, 2), keepdims=True)
-            case Dropout():
-                if training:
-                    x = tf.nn.dropout(x, layer.probability)
-            case Yolo():
+            case Dropout() | Yolo():
                 pass
             case _:
                 assert_never(layer)

@@ -180,7 +180,7 @@ def test_every_layer() -> None:
         Upsample(33, 2),
         Route(36, (5, 2), 1, 0),
         Route(39, (6,), 2, 1),
-        Dropout(44, 0.4),
+        Dropout(44),
         Convolutional(47, 12, 14, 1, 1, 0, 1, False, "linear"),
         Yolo(51, ((10, 14), (37, 58.5)), 2, 1.05, False, 0.7, 1.0, "mse"),
     )
@@ -218,7 +218,7 @@ def test_every_layer() -> None:
         ("[maxpool]\nsize=3\nstride=2\npadding=0", MaxPool(5, 3, 2, 0), (15, 23, 3)),
         ("[upsample]\nstride=3", Upsample(5, 3), (93, 141, 3)),
         ("[avg]", AvgPool(5), (1, 1, 3)),
-        ("[dropout]", Dropout(5, 0.2), (31, 47, 3)),
+        ("[dropout]", Dropout(5), (31, 47, 3)),
     ],
     ids=lambda value: value.replace("\n", " ") if isinstance(value, str) else "",
 )
