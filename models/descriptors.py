@@ -139,12 +139,9 @@ def pairwise_similarities(
     # whose root would be a visible distance between equals.
     affinity = _cosines(one.hues, other.hues)
     alike -= np.sqrt(np.maximum(1 - 1e-6 - affinity, 0))
-    seen = _cosines(one.features, other.features)
-    seen = alike + _BACKBONE_WEIGHT * (seen - _BACKBONE_NEUTRAL)
-    # Equals are 1 with a backbone as without.
-    seen /= 1 + _BACKBONE_WEIGHT * (1 - _BACKBONE_NEUTRAL)
-    same = one.detector[:, np.newaxis] == other.detector
-    alike = np.where(same & (other.detector != 0), seen, alike)
+    # Where no detector ever looked, there is nothing to compare.
+    if one.detector.any() and other.detector.any():
+        _add_backbone(alike, one, other)
     alike *= one.detailed[:, np.newaxis] & other.detailed
     return np.clip(alike, 0, 1, out=alike)
 
@@ -254,6 +251,16 @@ class _Looks(NamedTuple):
     hues: NDArray[np.float32]
     detector: NDArray[np.uint32]
     features: NDArray[np.float32]
+
+
+def _add_backbone(alike: NDArray[np.float32], one: _Looks, other: _Looks) -> None:
+    """Move the likeness up or down by what one detector saw of both photos."""
+    seen = _cosines(one.features, other.features)
+    seen = alike + _BACKBONE_WEIGHT * (seen - _BACKBONE_NEUTRAL)
+    # Equals are 1 with a backbone as without.
+    seen /= 1 + _BACKBONE_WEIGHT * (1 - _BACKBONE_NEUTRAL)
+    same = one.detector[:, np.newaxis] == other.detector
+    np.copyto(alike, seen, where=same & (other.detector != 0))
 
 
 def _unpack(descriptors: NDArray[np.uint8]) -> _Looks:

@@ -10,6 +10,7 @@ from models import blur, descriptors, screenshots, tags
 from models.darkness import network as darkness
 from models.images import WORKING_SIDE_PX
 from models.similarity import SimilarOptions
+from models.tags import parse_tag_thresholds
 from pipeline.detector import detector_settings
 from pipeline.errors import UsageError
 from pipeline.fingerprints import fingerprint
@@ -67,6 +68,7 @@ def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
     dark = options.view_as(DarknessOptions)
     shots = options.view_as(ScreenshotOptions)
     objects = options.view_as(DetectorOptions)
+    tag_thresholds = parse_tag_thresholds(objects.tag_threshold)
     similar = options.view_as(SimilarityOptions).similar()
     dark_model = Path(dark.dark_model) if dark.dark_model else darkness.WEIGHTS
     if not dark_model.is_file():
@@ -89,8 +91,8 @@ def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
         sharpness=sharpness,
         dark=dark.dark_threshold,
         screenshot=shots.screenshot_threshold,
-        tags=[asdict(objects.tag_threshold), tags.VERSION],
     )
+    tags_version = fingerprint(thresholds=asdict(tag_thresholds), version=tags.VERSION)
     return AnalysisSettings(
         store_url=options.view_as(StoreOptions).store,
         fingerprint=scores,
@@ -98,13 +100,14 @@ def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
             sharpness,
             dark.dark_threshold,
             shots.screenshot_threshold,
-            objects.tag_threshold,
+            tag_thresholds,
             version,
+            tags_version,
         ),
         similar=similar,
         blur_method=blurred.blur_method,
         dark_model=dark_model,
-        detector=detector_settings(objects),
+        detector=detector_settings(objects, full_decode=blurred.blur_method == "paper"),
         max_pixels=round(photos.max_megapixels * 1e6),
         reanalyse=photos.reanalyse,
     )
@@ -163,7 +166,6 @@ class AnalysePhotos(beam.PTransform):
             # flatten photos would hand on their pixels.
             days.append(
                 loaded[ONLY_OBJECTS]
-                | "DescribeAgain" >> DescribePhotos()
                 | "DetectOnlyObjects" >> DetectObjects(detector)
                 | "WriteObjects"
                 >> WriteObjects(

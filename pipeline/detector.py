@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from models import tags
 from models.images import WORKING_SIDE_PX
 from models.yolov3 import boxes, features
+from models.yolov3.cfg import CfgError
+from models.yolov3.weights import WeightsError
 from pipeline.errors import UsageError
 from pipeline.fingerprints import fingerprint, of_file
 from pipeline.known_weights import (
@@ -13,11 +16,18 @@ from pipeline.known_weights import (
     weights_folder,
 )
 from pipeline.options import NO_DETECTOR, DetectorOptions
-from transforms.detect_objects import DetectorSettings
+from transforms.detect_objects import DetectorModelHandler, DetectorSettings
 
 
-def detector_settings(options: DetectorOptions) -> DetectorSettings | None:
+def detector_settings(
+    options: DetectorOptions, *, full_decode: bool
+) -> DetectorSettings | None:
     """Find the files of the detector.
+
+    Args:
+        options: Which were named.
+        full_decode: Photos are decoded at full size, which makes the working image
+            a little different.
 
     Returns:
         None if there is to be none, or if none was named and none was fetched.
@@ -31,13 +41,9 @@ def detector_settings(options: DetectorOptions) -> DetectorSettings | None:
     if found is None:
         return None
     cfg, weights = found
-    names = Path(options.detect_names) if options.detect_names else None
-    for flag, file in [
-        ("--weights", weights),
-        ("--cfg", cfg),
-        ("--detect-names", names),
-    ]:
-        if file is not None and not file.is_file():
+    names = options.detect_names and Path(options.detect_names).expanduser()
+    for flag, file in [("--cfg", cfg), ("--detect-names", names)]:
+        if file and not file.is_file():
             raise UsageError(f"{flag}: no such file: {file}")
     return DetectorSettings(
         cfg=cfg,
@@ -52,9 +58,47 @@ def detector_settings(options: DetectorOptions) -> DetectorSettings | None:
             precision=options.detect_precision,
             resize=options.detect_resize,
             working_side_px=WORKING_SIDE_PX,
-            versions=[boxes.VERSION, features.VERSION],
+            full_decode=full_decode,
+            versions=[boxes.VERSION, features.VERSION, tags.VERSION],
         ),
     )
+
+
+def load(settings: DetectorSettings) -> None:
+    """Load the network, for all the steps of this process.
+
+    Raises:
+        UsageError: A file is not what it should be; the text names it.
+    """
+    cfg, weights, names = settings.cfg, settings.weights, settings.names
+    try:
+        DetectorModelHandler(settings).load_model()
+    except CfgError as err:
+        raise UsageError(f"{cfg}: {err}") from err
+    except WeightsError as err:
+        hint = ""
+        if weights.parent == weights_folder():
+            hint = (
+                f"; remove it and fetch it again with `piccl weights {weights.stem}`, "
+                f"or go on without tags with --weights={NO_DETECTOR}"
+            )
+        raise UsageError(f"{weights}: {err}{hint}") from err
+    except UnicodeDecodeError as err:
+        raise UsageError(f"{names}: not a text of names, one a line") from err
+    except ValueError as err:
+        raise UsageError(f"{names or cfg}: {err}") from err
+    except OSError as err:
+        raise UsageError(f"can not read {err.filename}: {err.strerror}") from err
+
+
+def hint_for_tags(options: DetectorOptions) -> str:
+    """What to type for tags, if no detector is used and none is declined; else ""."""
+    if options.weights == NO_DETECTOR:
+        return ""
+    fetched = [name for name in KNOWN_MODELS if installed(name, weights_folder())]
+    if fetched:
+        return f"For tags, run this again with --weights={fetched[-1]}.\n"
+    return f"For tags, run `piccl weights {DEFAULT_MODEL}`, then this again.\n"
 
 
 def _files(options: DetectorOptions) -> tuple[Path, Path] | None:
@@ -70,5 +114,7 @@ def _files(options: DetectorOptions) -> tuple[Path, Path] | None:
             )
         return found
     weights = Path(name).expanduser()
+    if not weights.is_file():
+        raise UsageError(f"--weights: no such file: {weights}")
     cfg = Path(options.cfg).expanduser() if options.cfg else weights.with_suffix(".cfg")
     return cfg, weights

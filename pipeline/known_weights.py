@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-# A commit, which unlike a branch does not change.
+# Commits, which unlike a branch do not change.
 _DARKNET: Final = (
     "https://raw.githubusercontent.com/pjreddie/darknet/"
     "f6afaabcdf85f77e7aff2ec55c020c0e297c77f9/cfg"
 )
 _YOLO_FASTEST: Final = (
-    "https://raw.githubusercontent.com/dog-qiuqiu/Yolo-Fastest/master/"
+    "https://raw.githubusercontent.com/dog-qiuqiu/Yolo-Fastest/{commit}/"
     "ModelZoo/yolo-fastest-1.1_coco"
 )
+_SMALL: Final = _YOLO_FASTEST.format(commit="99d03d0f26e2555275bdb30f43479d47cc19311f")
+_XL: Final = _YOLO_FASTEST.format(commit="9c62b1c50e024fb73d29a651133b1d63548e63a1")
 # The second is the address in the literature, which has answered with redirects to
 # the first, with 403 and with a web page (pjreddie/darknet, issue 2655).
 _PJREDDIE: Final = (
@@ -82,13 +84,13 @@ KNOWN_MODELS: Final = {
             "yolo-fastest-1.1.cfg",
             9685,
             "f6df5775c1e862998cf69046eba9265be3ae84dfe8b2caab7529823f0795bf70",
-            _YOLO_FASTEST,
+            _SMALL,
         ),
         _published(
             "yolo-fastest-1.1.weights",
             1384268,
             "1c445c42bbd6df63edea2cc69f99667b5650d663ca11e34b116240740cd42890",
-            _YOLO_FASTEST,
+            _SMALL,
         ),
     ),
     "yolo-fastest-1.1-xl": KnownModel(
@@ -99,13 +101,13 @@ KNOWN_MODELS: Final = {
             "yolo-fastest-1.1-xl.cfg",
             9696,
             "c458427acc4fbeabceff4528ef7b65b066c0308ce599460f8ba299eba63abad3",
-            _YOLO_FASTEST,
+            _XL,
         ),
         _published(
             "yolo-fastest-1.1-xl.weights",
             3693964,
             "fac5fb41786c1f38f04972a658443b189f48720d7d117f9a044100e98a35b0c5",
-            _YOLO_FASTEST,
+            _XL,
         ),
     ),
     "yolov3-tiny": KnownModel(

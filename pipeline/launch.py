@@ -5,7 +5,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -82,24 +82,30 @@ def _check_known(beam_args: Sequence[str]) -> None:
         )
 
 
-def import_tensorflow_quietly() -> None:
-    """Import TensorFlow without its greeting on stderr.
+@contextlib.contextmanager
+def without_stderr() -> Iterator[None]:
+    """Drop what is written to stderr, also from below Python.
 
-    It greets from below Python, whatever its log level is set to. For the whole
-    process stderr is gone meanwhile, so this comes before any thread starts.
+    TensorFlow greets and comments there, whatever its log level is set to. For the
+    whole process stderr is gone meanwhile, so this comes before any thread starts.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
     with open(os.devnull, "wb") as devnull:
         os.dup2(devnull.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            # It looks for a GPU, and says that there is none.
-            tf.config.list_physical_devices()
+            yield
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow, with all that it does and says at its first use."""
+    import tensorflow as tf
+
+    # It looks for a GPU, and says that there is none.
+    tf.config.list_physical_devices()
 
 
 def run_job(pipeline: beam.Pipeline, *, show_errors: bool = False) -> dict[str, int]:

@@ -165,10 +165,10 @@ class DetectorOptions(PipelineOptions):
         parser.add_argument(
             "--tag-threshold",
             type=_tag_thresholds,
-            default=TagThresholds(),
+            default=f"{TagThresholds().default:g}",
             metavar="P[,TAG=P...]",
             help="a tag is given from this confidence on, 0 to 1, as 0.3 or "
-            f"0.3,person=0.5 (default: {TagThresholds().default:g})",
+            "0.3,person=0.5 (default: %(default)s)",
         )
 
 
@@ -266,11 +266,13 @@ def _positive(text: str) -> float:
     return value
 
 
-def _tag_thresholds(text: str) -> TagThresholds:
+def _tag_thresholds(text: str) -> str:
     try:
-        return parse_tag_thresholds(text)
+        parse_tag_thresholds(text)
     except ValueError as err:
         raise argparse.ArgumentTypeError(str(err)) from err
+    # As text: Beam hands on options as JSON.
+    return text
 
 
 def _probability(text: str) -> float:

@@ -23,8 +23,8 @@ class Summary:
         analysed: Photos decoded, scored and stored.
         tagged: Analysed by an earlier run, now searched for objects.
         skipped: Analysed by an earlier run.
-        rejudged: Of the skipped, judged again by other thresholds.
-        outdated: Of the skipped, analysed by other models or settings.
+        rejudged: Of the skipped and tagged, judged again by other thresholds.
+        outdated: Of these, analysed by other models or settings.
         gone: Removed between listing and reading.
         superseded: A newer version is stored already.
         removed: Stored photos that were forgotten.

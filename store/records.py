@@ -43,8 +43,8 @@ class PhotoMeta:
         damaged: A part could not be decoded; such a photo is never recommended.
         sharpness: Low means shaken; None where it can not be judged.
         exposure: 0 to 1, 1 means well exposed.
-        descriptor: What the photo looks like, at most 512 bytes, as far as it can
-            be told without a detector.
+        descriptor: What the photo looks like, as far as it can be told without a
+            detector; with the features of `Detected` at most 512 bytes.
         fingerprint: Of the weights, algorithms and precision behind the scores.
     """
 
@@ -76,12 +76,12 @@ class Detected:
     Attributes:
         objects: JSON, whatever the transforms make of it; tags are judged by it.
         detector: Fingerprint of weights, algorithm and precision.
-        descriptor: At most 512 bytes, which replace the plain descriptor.
+        features: What its backbone saw, which follows the descriptor.
     """
 
     objects: str
     detector: str
-    descriptor: bytes
+    features: bytes
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class PhotoTags:
 
     Attributes:
         subject: The tag that dominates; "" if none does.
+        version: Of the thresholds that decided.
     """
 
     person: bool | None = None
@@ -102,6 +103,7 @@ class PhotoTags:
     food: bool | None = None
     device: bool | None = None
     subject: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ class PhotoState:
         removed: A tombstone: the photo was there and is gone.
         bytes: Size of the encoded photo.
         fingerprint, version: Of the analysis and of the verdicts.
-        detector: Fingerprint of the detector that looked at it, if one did.
+        detector, tags_version: Of the detector that looked at it, if one did, and
+            of its tags.
         grouped_by: Version of the options its day was last grouped by.
         pending_dates: Days that still have to be regrouped because of it.
     """
@@ -145,6 +148,7 @@ class PhotoState:
     fingerprint: str | None
     version: str | None
     detector: str | None
+    tags_version: str | None
     grouped_by: str | None
     pending_dates: frozenset[str]
 
@@ -165,10 +169,10 @@ class StoredScores:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the scores of a photo lead to."""
+    """What the scores of a photo lead to; None where nothing is to change."""
 
-    verdicts: Verdicts
-    tags: PhotoTags
+    verdicts: Verdicts | None
+    tags: PhotoTags | None
 
 
 @dataclass(frozen=True)
@@ -201,6 +205,7 @@ class DayPhoto:
     """One photo of a user's day, with all that regrouping needs.
 
     Attributes:
+        descriptor: With the features of a detector, if one looked.
         outcome: What was decided when the day was last grouped.
     """
 

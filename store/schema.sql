@@ -31,6 +31,7 @@ CREATE TABLE photos (
     decision TEXT CHECK (decision IN ('keep', 'trash')),
     pending_dates TEXT NOT NULL DEFAULT '[]',
     analysed_at TEXT NOT NULL,
+    features BLOB,
     PRIMARY KEY (user_id, id)
 ) STRICT;
 
@@ -50,6 +51,7 @@ CREATE TABLE tags (
     subject TEXT,
     objects TEXT,
     detector TEXT,
+    version TEXT,
     PRIMARY KEY (user_id, id),
     FOREIGN KEY (user_id, id) REFERENCES photos (user_id, id) ON DELETE CASCADE
 ) STRICT;

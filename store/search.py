@@ -1,6 +1,5 @@
 """Finding stored photos; each condition has its index in `schema.sql`."""
 
-import json
 import math
 import sqlite3
 from collections.abc import Iterator
@@ -11,7 +10,9 @@ from store.records import PhotoTags
 
 REASONS: Final = ("similar", "shaken", "dark", "screenshot")
 TAGS: Final = tuple(
-    field.name for field in fields(PhotoTags) if field.name != "subject"
+    field.name
+    for field in fields(PhotoTags)
+    if field.name not in ("subject", "version")
 )
 _KM_PER_DEGREE: Final = 111.195  # of a great circle, earth's mean radius 6371 km
 
@@ -65,8 +66,6 @@ def find_photos(db: sqlite3.Connection, query: PhotoQuery) -> Iterator[dict[str,
     )
     for row in rows:
         found = dict(row)
-        if found["objects"] is not None:
-            found["objects"] = json.loads(found["objects"])
         if query.near is None or (
             _distance_km(query.near, (found["latitude"], found["longitude"]))
             <= query.within_km

@@ -91,13 +91,15 @@ class SqliteStore:
     def state(self, user_id: str, photo_id: str) -> PhotoState | None:
         """What is known of a photo; None if it was never there."""
         row = self._db.execute(
-            """SELECT generation, 0 AS removed, bytes, fingerprint, version,
-                      detector, grouped_by, pending_dates
+            """SELECT generation, 0 AS removed, bytes, fingerprint,
+                      deletions.version AS version, detector,
+                      tags.version AS tags_version, grouped_by, pending_dates
                FROM photos JOIN deletions USING (user_id, id)
                            JOIN tags USING (user_id, id)
                WHERE user_id = :user AND id = :id
                UNION ALL
-               SELECT generation, 1, NULL, NULL, NULL, NULL, NULL, pending_dates
+               SELECT generation, 1, NULL, NULL, NULL, NULL, NULL, NULL,
+                      pending_dates
                FROM tombstones WHERE user_id = :user AND id = :id""",
             {"user": user_id, "id": photo_id},
         ).fetchone()
@@ -110,6 +112,7 @@ class SqliteStore:
             fingerprint=row["fingerprint"],
             version=row["version"],
             detector=row["detector"],
+            tags_version=row["tags_version"],
             grouped_by=row["grouped_by"],
             pending_dates=_from_json(row["pending_dates"]),
         )
@@ -132,7 +135,7 @@ class SqliteStore:
         Args:
             meta: The row of `photos`.
             scores: What it is judged by.
-            judge: Scores to tags and verdicts.
+            judge: Scores to both tags and verdicts.
             detected: What a detector found. None if none ran: then what one found
                 before in the same bytes stays.
             replaces: A generation that this one follows although it may be the
@@ -155,8 +158,9 @@ class SqliteStore:
                 detected = self._detected_before(meta)
             if detected is not None:
                 scores = dataclasses.replace(scores, objects=detected.objects)
-                meta = dataclasses.replace(meta, descriptor=detected.descriptor)
-            judgement = judge(scores)
+            judged = judge(scores)
+            assert judged.verdicts is not None
+            assert judged.tags is not None
             self._unsettle(meta.user_id, meta.id)
             self._db.execute(
                 "INSERT INTO users (id) VALUES (?) ON CONFLICT DO NOTHING",
@@ -166,7 +170,8 @@ class SqliteStore:
                 "DELETE FROM tombstones WHERE user_id = :user_id AND id = :id", key
             )
             photo = dataclasses.asdict(meta)
-            photo["subject"] = judgement.tags.subject
+            photo["subject"] = judged.tags.subject
+            photo["features"] = detected.features if detected else None
             photo["delete"] = False
             # Also out of a tombstone: overwriting may announce the removal of the
             # old version before the new one.
@@ -176,7 +181,7 @@ class SqliteStore:
             self._upsert("photos", photo)
             self._upsert(
                 "tags",
-                dataclasses.asdict(judgement.tags)
+                dataclasses.asdict(judged.tags)
                 | named
                 | {
                     "objects": detected.objects if detected else None,
@@ -187,7 +192,7 @@ class SqliteStore:
             del outcome["delete"]
             self._upsert(
                 "deletions",
-                dataclasses.asdict(judgement.verdicts)
+                dataclasses.asdict(judged.verdicts)
                 | named
                 | outcome
                 | {"sharpness": meta.sharpness},
@@ -254,7 +259,7 @@ class SqliteStore:
             user_id: Its owner.
             photo_id: Its id.
             generation: The version that was scored; another is left alone.
-            judge: Scores to tags and verdicts.
+            judge: Scores to what changes of tags and verdicts.
             detected: What a detector found now, in place of what is stored.
 
         Returns:
@@ -270,7 +275,7 @@ class SqliteStore:
             self._unsettle(user_id, photo_id)
             if detected is not None:
                 found = dataclasses.asdict(detected)
-                self._update("photos", key, {"descriptor": found.pop("descriptor")})
+                self._update("photos", key, {"features": found.pop("features")})
                 self._update("tags", key, found)
             scores = self._db.execute(
                 """SELECT deletions.sharpness, dark_probability,
@@ -280,10 +285,12 @@ class SqliteStore:
                    WHERE user_id = :user_id AND id = :id""",
                 key,
             ).fetchone()
-            judgement = judge(StoredScores(*scores))
-            self._update("deletions", key, dataclasses.asdict(judgement.verdicts))
-            self._update("tags", key, dataclasses.asdict(judgement.tags))
-            self._update("photos", key, {"subject": judgement.tags.subject})
+            judged = judge(StoredScores(*scores))
+            if judged.verdicts is not None:
+                self._update("deletions", key, dataclasses.asdict(judged.verdicts))
+            if judged.tags is not None:
+                self._update("tags", key, dataclasses.asdict(judged.tags))
+                self._update("photos", key, {"subject": judged.tags.subject})
             self._set_pending(user_id, photo_id, known.days)
         return known.days
 
@@ -450,7 +457,7 @@ class SqliteStore:
     def _detected_before(self, meta: PhotoMeta) -> Detected | None:
         """What a detector found in these very bytes."""
         row = self._db.execute(
-            """SELECT objects, detector, descriptor
+            """SELECT objects, detector, features
                FROM photos JOIN tags USING (user_id, id)
                WHERE user_id = ? AND id = ? AND sha256 = ? AND detector IS NOT NULL""",
             (meta.user_id, meta.id, meta.sha256),

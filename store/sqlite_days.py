@@ -15,7 +15,7 @@ _DAY: Final = """
     SELECT id, taken_at, time_source, latitude, longitude, generation, sha256,
            damaged,
            width * height AS pixels, subject, photos.sharpness AS sharpness,
-           exposure, descriptor, decision, shaken, dark, screenshot, "delete",
+           exposure, descriptor, features, decision, shaken, dark, screenshot, "delete",
            similar, similar_group, similar_kind, keeper, similarity,
            similarity_threshold, grouped_by
     FROM photos INDEXED BY photos_by_date JOIN deletions USING (user_id, id)
@@ -123,7 +123,7 @@ def _day_photo(row: sqlite3.Row) -> DayPhoto:
         subject=row["subject"],
         sharpness=row["sharpness"],
         exposure=row["exposure"],
-        descriptor=row["descriptor"],
+        descriptor=row["descriptor"] + (row["features"] or b""),
         decision=row["decision"],
         shaken=bool(row["shaken"]),
         dark=bool(row["dark"]),

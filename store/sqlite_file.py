@@ -14,7 +14,12 @@ _APPLICATION_ID: Final = 0x5049434C  # "PICL", in the header of every file of ou
 _SCHEMA_VERSION: Final = 2
 # From each older version of the tables to the next.
 _UPGRADES: Final = {
-    1: ("ALTER TABLE tags ADD objects TEXT", "ALTER TABLE tags ADD detector TEXT"),
+    1: (
+        "ALTER TABLE photos ADD features BLOB",
+        "ALTER TABLE tags ADD objects TEXT",
+        "ALTER TABLE tags ADD detector TEXT",
+        "ALTER TABLE tags ADD version TEXT",
+    ),
 }
 # Long enough for another process to regroup its largest day.
 _BUSY_TIMEOUT_S: Final = 120.0

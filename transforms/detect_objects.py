@@ -46,7 +46,7 @@ class DetectorSettings:
 
 
 class DetectObjects(beam.PTransform):
-    """Photo -> Photo with `objects`, and a `descriptor` that knows them.
+    """Photo -> Photo with `objects` and `features`.
 
     Args:
         settings: Which network looks.
@@ -109,8 +109,7 @@ class DetectorModelHandler(ModelHandler[Photo, Photo, NamedDetector]):
             yield replace(
                 photo,
                 objects=objects_in(seen, model.names, width, height),
-                descriptor=photo.descriptor
-                + embed(features, self._settings.fingerprint),
+                features=embed(features, self._settings.fingerprint),
             )
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:

@@ -79,8 +79,10 @@ class Photo:
         size_bytes: Of the encoded photo.
         sharpness: Low means shaken; None where it can not be judged.
         exposure: 0 to 1.
-        descriptor: What it looks like, at most 512 bytes.
+        descriptor: What it looks like.
         objects: What a detector saw in it; None if none looked.
+        features: What the detector's backbone saw; at most 512 bytes with the
+            descriptor.
         screenshot_probability: 0 to 1.
         dark_probability: 0 to 1.
     """
@@ -95,6 +97,7 @@ class Photo:
     screenshot_probability: float = 0.0
     dark_probability: float = 0.0
     objects: tuple[DetectedObject, ...] | None = None
+    features: bytes = b""
 
 
 @registry.register_row

@@ -1,13 +1,13 @@
 """What the store already knows decides what has to be looked at."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Final, Literal, TypeAlias
 
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
-from store.records import PhotoState
+from store.records import Judgement, PhotoState, StoredScores
 from transforms.counters import count
 from transforms.elements import LOCAL_BUCKET, Day, UploadEvent
 from transforms.store_dofn import StoreDoFn
@@ -94,26 +94,22 @@ class _SkipAnalysedDoFn(StoreDoFn):
         if state is None or self._must_analyse(event, state):
             yield event
             return
-        if self._must_detect(state):
-            yield replace(event, only_objects=True)
-            return
-        count("photos_skipped")
         pending = state.pending_dates
-        if state.fingerprint != self._fingerprint or (
-            self._detector not in (None, state.detector)
-        ):
-            count("photos_outdated")
-        elif state.version != self._thresholds.version or (
-            # A day that still waits to be grouped has no options yet.
-            state.grouped_by not in (None, self._grouped_by)
-        ):
+        judge = self._judge(state)
+        if judge is not None:
             count("photos_rejudged")
             pending = self._store.rejudge(
-                event.user_id,
-                event.photo_id,
-                state.generation,
-                self._thresholds.judge,
+                event.user_id, event.photo_id, state.generation, judge
             )
+        detect = self._must_detect(state)
+        if state.fingerprint != self._fingerprint or (
+            not detect and self._detector not in (None, state.detector)
+        ):
+            count("photos_outdated")
+        if detect:
+            yield replace(event, only_objects=True)
+        else:
+            count("photos_skipped")
         yield from _days(event, pending)
 
     def _must_analyse(self, event: UploadEvent, state: PhotoState) -> bool:
@@ -125,6 +121,23 @@ class _SkipAnalysedDoFn(StoreDoFn):
         if self._reanalyse == REANALYSE_OUTDATED:
             return state.fingerprint != self._fingerprint
         return self._reanalyse == REANALYSE_ALL
+
+    def _judge(self, state: PhotoState) -> Callable[[StoredScores], Judgement] | None:
+        """What of a photo is judged again; None if nothing."""
+        # Scores of another analysis are not what these thresholds are for.
+        verdicts = state.fingerprint == self._fingerprint and (
+            state.version != self._thresholds.version
+            # A day that still waits to be grouped has no options yet.
+            or state.grouped_by not in (None, self._grouped_by)
+        )
+        tags = state.detector is not None and (
+            state.tags_version != self._thresholds.tags_version
+        )
+        if verdicts and tags:
+            return self._thresholds.judge
+        if tags:
+            return self._thresholds.judge_tags
+        return self._thresholds.judge_verdicts if verdicts else None
 
     def _must_detect(self, state: PhotoState) -> bool:
         if self._detector is None:

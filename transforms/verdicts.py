@@ -17,7 +17,8 @@ class Thresholds:
         dark: Dark from this probability on.
         screenshot: A screenshot from this probability on.
         tags: An object is seen from this confidence on.
-        version: Of these thresholds; stored photos of another are judged again.
+        version: Of those of verdicts; stored photos of another are judged again.
+        tags_version: The same of those of tags.
     """
 
     sharpness: float
@@ -25,10 +26,19 @@ class Thresholds:
     screenshot: float
     tags: TagThresholds
     version: str
+    tags_version: str
 
     def judge(self, scores: StoredScores) -> Judgement:
         """Scores as they are stored, that is rounded, to verdicts and tags."""
         return Judgement(self._verdicts(scores), self._tags(scores))
+
+    def judge_verdicts(self, scores: StoredScores) -> Judgement:
+        """The verdicts alone."""
+        return Judgement(self._verdicts(scores), None)
+
+    def judge_tags(self, scores: StoredScores) -> Judgement:
+        """The tags alone."""
+        return Judgement(None, self._tags(scores))
 
     def _verdicts(self, scores: StoredScores) -> Verdicts:
         return Verdicts(
@@ -49,7 +59,9 @@ class Thresholds:
             return PhotoTags()
         objects = objects_from_json(scores.objects)
         return PhotoTags(
-            **judge_tags(objects, self.tags), subject=subject_of(objects, self.tags)
+            **judge_tags(objects, self.tags),
+            subject=subject_of(objects, self.tags),
+            version=self.tags_version,
         )
 
 

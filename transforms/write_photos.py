@@ -114,7 +114,9 @@ class _WriteObjectsDoFn(StoreDoFn):
             event.user_id,
             event.photo_id,
             event.generation,
-            self._thresholds.judge,
+            # The other scores may be of another analysis, which this job's
+            # thresholds are not for.
+            self._thresholds.judge_tags,
             _detected(photo, self._detector),
         )
         count("photos_tagged")
@@ -128,7 +130,7 @@ def _detected(photo: Photo, detector: str | None) -> Detected | None:
     return Detected(
         objects=objects_to_json(photo.objects),
         detector=detector,
-        descriptor=photo.descriptor,
+        features=photo.features,
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from models.yolov3.cfg import Network, Yolo
 
-# Of what becomes of a photo before the network, and of its heads behind it.
+# Of all that leads from a photo and weights to boxes, in the whole package.
 VERSION: Final = 1
 
 Resize = Literal["letterbox", "stretch"]

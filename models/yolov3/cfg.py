@@ -165,6 +165,9 @@ _MOST_SIZE: Final = 64
 _MOST_STRIDE: Final = 64
 _MOST_WEIGHTS: Final = 1 << 30  # 4 GiB; YOLOv4x has a tenth of it
 _MOST_VALUES: Final = 1 << 27  # of one layer, 512 MiB: YOLOv3 at 2048 x 2048
+_MOST_VALUES_IN_ALL: Final = 1 << 29  # routes may keep them; YOLOv3 has a quarter
+# Each is a convolution of its own, but for depthwise ones.
+_MOST_GROUPS_IN_ALL: Final = 4096
 
 
 def load_cfg(path: Path) -> Network:
@@ -208,7 +211,7 @@ def parse_cfg(text: str) -> Network:
 
     layers: list[Layer] = []
     shapes: list[Shape] = []
-    weights = 0
+    weights = values = groups = 0
     for section in rest:
         before = shapes[-1] if shapes else (height, width, 3)
         layer, shape = _layer(section, before, layers, shapes)
@@ -220,6 +223,12 @@ def parse_cfg(text: str) -> Network:
         if isinstance(layer, Convolutional):
             kernel = layer.size**2 * layer.in_channels // layer.groups
             weights += layer.filters * kernel
+            groups += layer.groups if layer.groups < layer.in_channels else 1
+        values += math.prod(shape)
+        if groups > _MOST_GROUPS_IN_ALL:
+            raise section.error(f"brings the groups to more than {_MOST_GROUPS_IN_ALL}")
+        if values > _MOST_VALUES_IN_ALL:
+            raise section.error(f"brings the values to more than {_MOST_VALUES_IN_ALL}")
         if weights > _MOST_WEIGHTS:
             raise section.error(f"brings the weights to more than {_MOST_WEIGHTS}")
         layers.append(layer)

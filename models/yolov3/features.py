@@ -59,8 +59,8 @@ def embed(features: NDArray[np.float32], detector: str) -> bytes:
 
     Returns:
         What follows the plain descriptor in `models.descriptors`: `DIGEST_BYTES` of
-        the detector, then `FEATURE_BYTES`, int8. All nought where the backbone
-        sees the same everywhere, or numbers that are none.
+        the detector, then `FEATURE_BYTES`, int8. All nought, as if no detector had
+        looked, where the backbone sees the same everywhere, or what is no number.
 
     Raises:
         ValueError: `features` is not (h, w, channels).
@@ -86,6 +86,8 @@ def embed(features: NDArray[np.float32], detector: str) -> bytes:
         # The rest is what float32 leaves of a plain wall.
         if length > _LEAST_DIFFERENCE * np.linalg.norm(cells):
             values = np.clip(np.rint(vector * (_UNIT / length)), -127, 127)
+    if not values.any():
+        return bytes(DIGEST_BYTES + FEATURE_BYTES)
     digest = hashlib.sha256(detector.encode()).digest()[:DIGEST_BYTES]
     return digest + bytes(values.astype(np.int8))
 

@@ -51,17 +51,19 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
 
     from pipeline.analyse import analysis_settings
     from pipeline.backfill import build_backfill
+    from pipeline.detector import hint_for_tags, load
     from pipeline.launch import (
-        import_tensorflow_quietly,
+        import_tensorflow,
         new_pipeline,
         pipeline_options,
         run_job,
+        without_stderr,
     )
+    from pipeline.options import DetectorOptions
     from pipeline.progress import show_progress
     from pipeline.summary import print_summary, summarise
     from store.records import StoreError
     from store.urls import open_store
-    from transforms.detect_objects import DetectorModelHandler
     from transforms.score_darkness import DarknessModelHandler
 
     options = pipeline_options(beam_args, args, _groups())
@@ -80,16 +82,16 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     # Named, because a running job has stderr to itself.
     console = Console(file=sys.stderr)
     console.print("Loading the models")
-    import_tensorflow_quietly()
-    try:
-        DarknessModelHandler(settings.dark_model).load_model()
-    except (ValueError, OSError) as err:
-        raise UsageError(f"--dark-model: no model in {settings.dark_model}") from err
-    if settings.detector is not None:
+    with without_stderr():
+        import_tensorflow()
         try:
-            DetectorModelHandler(settings.detector).load_model()
+            DarknessModelHandler(settings.dark_model).load_model()
         except (ValueError, OSError) as err:
-            raise UsageError(f"--weights {settings.detector.weights}: {err}") from err
+            raise UsageError(
+                f"--dark-model: no model in {settings.dark_model}"
+            ) from err
+        if settings.detector is not None:
+            load(settings.detector)
     started_s = time.monotonic()
     # A failed job leaves its half-written files there, not beside the photos.
     with tempfile.TemporaryDirectory() as temporary:
@@ -120,7 +122,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     if summary.dead:
         print(f"What could not be analysed, and why: {args.dead_letters}")
     if settings.detector is None and summary.with_tags < summary.photos:
-        print("For tags, `piccl weights` fetches a detector; then run this again.")
+        print(hint_for_tags(options.view_as(DetectorOptions)), end="")
     if summary.outdated:
         print("--reanalyse=outdated looks again at what other settings analysed.")
     if summary.kept:

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from pipeline.errors import UsageError
@@ -103,7 +104,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         ]
     if args.json:
         for photo in photos:
-            print(json.dumps(photo, ensure_ascii=False))
+            print(json.dumps(_with_objects(photo), ensure_ascii=False))
     elif args.paths:
         for photo in photos:
             print(photo["path"])
@@ -111,8 +112,8 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         _print_table(photos)
         if args.tag and not store.counts(args.user)["with_tags"]:
             print(
-                "No photo was searched for objects yet: `piccl weights` fetches what "
-                "it takes, then `piccl backfill` fills in the tags.",
+                "No photo was searched for objects yet: `piccl weights MODEL` fetches "
+                "what it takes, then `piccl backfill` fills in the tags.",
                 file=sys.stderr,
             )
     return 0
@@ -169,6 +170,16 @@ def _common_folder(paths: Sequence[str]) -> str:
     if not folders or any(folder.startswith("gs://") for folder in folders):
         return ""
     return os.path.join(os.path.commonpath(folders), "")
+
+
+def _with_objects(photo: Mapping[str, Any]) -> dict[str, Any]:
+    """What a detector saw, each with the names of its values."""
+    from transforms.verdicts import objects_from_json
+
+    if photo["objects"] is None:
+        return dict(photo)
+    objects = [asdict(found) for found in objects_from_json(photo["objects"])]
+    return {**photo, "objects": objects}
 
 
 def _tags(photo: Mapping[str, Any]) -> list[str]:

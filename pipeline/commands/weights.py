@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tries",
-        type=_tries,
+        type=_number_of_tries,
         default=4,
         metavar="N",
         help="how often in a row a server may fail (default: %(default)s)",
@@ -127,6 +127,8 @@ def _fetch_model(
                 f"{err}. Without this server, copy {names} into {folder} by hand, or "
                 "name a mirror with --url-base"
             )
+        except FileExistsError as err:
+            return f"{err.filename}: {err.strerror}"
         except OSError as err:
             return f"can not write {err.filename or folder}: {err.strerror}"
         tell(f"{file.name}: {'fetched' if fetched else 'is here already'}")
@@ -230,7 +232,7 @@ def _address(text: str) -> str:
     return text
 
 
-def _tries(text: str) -> int:
+def _number_of_tries(text: str) -> int:
     tries = int(text)
     if tries < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than one try")

@@ -19,6 +19,15 @@ from store.urls import open_store
 DAYS = ("2024:05:01", "2024:05:02", "2024:05:03")
 _IN_MEMORY = "--direct_running_mode=in_memory"
 NAMES = [f"photo-{i}.jpg" for i in range(7)]
+# Of a run on the way; WEIGHTS stands for those of a detector.
+OPTIONS = (
+    "",
+    "WEIGHTS",
+    "WEIGHTS --detect-precision=bf16 --reanalyse=outdated",
+    "WEIGHTS --blur-method=paper",
+    "--blur-threshold=100 --tag-threshold=0.6",
+    "--reanalyse=all --similar-method=paper",
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +60,11 @@ def _histories(contents: int) -> st.SearchStrategy[list[tuple]]:
     decision = st.sampled_from(["keep", "trash", None])
     decide = st.tuples(st.just("decide"), name, decision)
     changes = st.lists(st.one_of(put, put, put, remove, decide), min_size=3, max_size=9)
-    with_detector = st.booleans()
+    options = st.sampled_from(OPTIONS)
     run = st.one_of(
-        st.tuples(st.just("run"), with_detector, st.permutations(NAMES)),
-        st.tuples(st.just("prune"), with_detector),
-        st.tuples(st.just("crash"), with_detector, st.integers(0, 6)),
+        st.tuples(st.just("run"), options, st.permutations(NAMES)),
+        st.tuples(st.just("prune"), options),
+        st.tuples(st.just("crash"), options, st.integers(0, 6)),
     )
     phases = st.lists(st.tuples(changes, run), min_size=1, max_size=2)
     return phases.map(
@@ -111,7 +120,8 @@ def test_any_history_ends_in_the_rows_of_one_clean_run(
         (folder / "always-there.jpg").write_bytes(contents[0])
         for step in steps:
             _perform(step, folder, db, contents, backfill, crash_after, tiny_weights)
-        assert backfill(folder, db=db, flags=("--prune", tiny_weights)) == 0
+        flags = ("--prune", "--reanalyse=outdated", tiny_weights)
+        assert backfill(folder, db=db, flags=flags) == 0
 
         clean = root / "clean.db"
         # On one thread, as the least that can be different.
@@ -130,16 +140,16 @@ def _perform(
             os.utime(folder / name, (mtime_s, mtime_s))
         case "remove", name:
             (folder / name).unlink(missing_ok=True)
-        case "prune", with_detector:
-            flags = ("--prune", *[weights] * with_detector)
+        case "prune", options:
+            flags = ("--prune", *options.replace("WEIGHTS", weights).split())
             assert backfill(folder, db=db, flags=flags) == 0
-        case "run", with_detector, order:
+        case "run", options, order:
             there = [folder / name for name in order if (folder / name).exists()]
-            flags = (weights,) * with_detector
+            flags = options.replace("WEIGHTS", weights).split()
             # Some of them twice, in any order.
             assert backfill(*there[:4], *there[2:], folder, db=db, flags=flags) == 0
-        case "crash", with_detector, changes:
-            flags = ("--prune", *[weights] * with_detector)
+        case "crash", options, changes:
+            flags = ("--prune", *options.replace("WEIGHTS", weights).split())
             crash_after(changes)
             assert backfill(folder, db=db, flags=flags) in (0, 1)
             crash_after(None)

@@ -104,6 +104,18 @@ def test_tags_are_filled_in_without_redoing_the_rest(
     assert _analysed_at(db) == analysed
 
 
+def test_filling_in_judges_no_scores_of_another_analysis(
+    backfill, rows, folder, weights, tmp_path
+) -> None:
+    db = tmp_path / "piccl.db"
+    assert backfill(folder, db=db) == 0
+    before = rows(db)["deletions"]
+    flags = (weights, "--blur-method=paper", "--dark-threshold=0.01")
+    assert backfill(folder, db=db, flags=flags) == 0
+    assert None not in _tags(rows(db)).values()
+    assert rows(db)["deletions"] == before
+
+
 def test_run_without_weights_erases_no_tags(
     backfill, rows, folder, weights, tmp_path
 ) -> None:
@@ -168,6 +180,8 @@ def test_photo_is_seen_alone_as_among_others(
     [
         (("--weights=nowhere.weights",), "no such file: nowhere.weights"),
         (("--weights=yolov3",), "`piccl weights yolov3`"),
+        (("--weights=",), "no such file"),
+        (("--weights=.",), "no such file: ."),
         (("--cfg=some.cfg",), "--weights"),
         (("--tag-threshold=2",), "--tag-threshold"),
         (("--tag-threshold=0.3,cat=0.5",), "cat"),

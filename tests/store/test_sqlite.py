@@ -179,6 +179,7 @@ def test_written_photo_fills_the_three_tables(store: SqliteStore) -> None:
     assert photo.pop("analysed_at").endswith("+00:00")
     assert photo == dataclasses.asdict(_meta()) | {
         "subject": "food",
+        "features": None,
         "delete": 0,
         "decision": None,
         "pending_dates": f'["{MAY_1}"]',
@@ -192,6 +193,7 @@ def test_written_photo_fills_the_three_tables(store: SqliteStore) -> None:
         "subject": "food",
         "objects": None,
         "detector": None,
+        "version": None,
     }
     assert _row(store, "deletions") == dataclasses.asdict(_verdicts()) | {
         "user_id": "ada",
@@ -231,6 +233,7 @@ def test_state_tells_what_is_known(store: SqliteStore) -> None:
         fingerprint="f1",
         version="v1",
         detector=None,
+        tags_version=None,
         grouped_by=None,
         pending_dates=frozenset({MAY_1}),
     )
@@ -349,7 +352,7 @@ def test_removed_photo_leaves_a_tombstone_only(store: SqliteStore) -> None:
     for table in ("photos", "tags", "deletions"):
         assert [row["id"] for row in _rows(store, table)] == ["b"]
     assert store.state("ada", "a") == PhotoState(
-        10, True, None, None, None, None, None, frozenset({MAY_1})
+        10, True, None, None, None, None, None, None, frozenset({MAY_1})
     )
 
 
@@ -391,7 +394,7 @@ def test_removal_before_the_write_is_remembered(store: SqliteStore) -> None:
     assert store.remove("ada", "a", 10) == set()
     assert _write(store, generation=10) == set()
     assert store.state("ada", "a") == PhotoState(
-        10, True, None, None, None, None, None, frozenset()
+        10, True, None, None, None, None, None, None, frozenset()
     )
     assert _rows(store, "users") == []
 
@@ -484,7 +487,7 @@ def _detected(store: SqliteStore) -> Detected | None:
     assert tags["subject"] == photo["subject"] == tags["objects"]
     if tags["detector"] is None:
         return None
-    return Detected(tags["objects"], tags["detector"], photo["descriptor"])
+    return Detected(tags["objects"], tags["detector"], photo["features"])
 
 
 def test_what_a_detector_found_is_written_with_the_photo(store: SqliteStore) -> None:
@@ -503,6 +506,30 @@ def test_what_a_detector_found_is_filled_in_alone(store: SqliteStore) -> None:
     assert _detected(store) == _CAT
     assert (_row(store, "deletions"), _row(store, "photos")["analysed_at"]) == before
     assert _pending(store) == {MAY_1}
+
+
+def test_what_is_not_judged_stays(store: SqliteStore) -> None:
+    _write(store)
+    before = _row(store, "tags"), _row(store, "photos")["subject"]
+    store.rejudge(
+        "ada", "a", 10, lambda _: Judgement(_verdicts(dark=True, version="v2"), None)
+    )
+    assert (_row(store, "tags"), _row(store, "photos")["subject"]) == before
+    verdicts = _row(store, "deletions")
+    assert (verdicts["dark"], verdicts["version"]) == (1, "v2")
+    store.rejudge("ada", "a", 10, lambda _: Judgement(None, PhotoTags(subject="bag")))
+    assert _row(store, "deletions") == verdicts
+    assert _row(store, "tags")["subject"] == _row(store, "photos")["subject"] == "bag"
+
+
+def test_day_has_the_features_behind_the_descriptor(store: SqliteStore) -> None:
+    _write(store, detected=_CAT)
+    _write(store, "b")
+    with_cat, without = store.day("ada", MAY_1)
+    assert with_cat.descriptor == without.descriptor + b"cat"
+    # An analysis without a detector has another descriptor, not other features.
+    _write(store, descriptor=b"new")
+    assert store.day("ada", MAY_1)[0].descriptor == b"newcat"
 
 
 def test_another_generation_is_not_filled_in(store: SqliteStore) -> None:

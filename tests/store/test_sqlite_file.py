@@ -258,14 +258,16 @@ def test_tables_of_another_version_are_left_as_they_were(
 def test_tables_of_the_version_before_are_brought_up(path: Path) -> None:
     with closing(open_database(path)) as db:
         fresh = db.execute("SELECT name FROM pragma_table_info('tags')").fetchall()
-        for column in ("objects", "detector"):
+        for column in ("objects", "detector", "version"):
             db.execute(f"ALTER TABLE tags DROP {column}")
+        db.execute("ALTER TABLE photos DROP features")
         db.execute("PRAGMA user_version = 1")
         db.execute("INSERT INTO users (id) VALUES ('ada')")
     for _ in range(2):
         with closing(open_database(path)) as db:
             columns = db.execute("SELECT name FROM pragma_table_info('tags')")
             assert [tuple(row) for row in columns] == [tuple(row) for row in fresh]
+            assert db.execute("SELECT features FROM photos").fetchall() == []
             assert db.execute("SELECT id FROM users").fetchone()[0] == "ada"
             assert db.execute("PRAGMA user_version").fetchone()[0] == 2
 

@@ -2,6 +2,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -16,7 +17,7 @@ from transforms.buckets import list_photos
 from transforms.counters import counted_here, reset_counted_here
 from transforms.dead_letters import DEAD
 from transforms.elements import DeadLetter, Photo, UploadEvent
-from transforms.load_photos import GONE, LoadPhotos
+from transforms.load_photos import GONE, ONLY_OBJECTS, LoadPhotos
 
 _LIMIT = 1_000_000
 
@@ -214,3 +215,41 @@ def test_version_that_was_analysed_is_gone_when_the_present_is_no_photo(
             )
         ],
     )
+
+
+def _only_objects(event: UploadEvent) -> UploadEvent:
+    """Of a photo that is analysed already, but for its objects."""
+    return replace(event, known_generation=event.generation, only_objects=True)
+
+
+def _check_ways(
+    event: UploadEvent, *, photos: int = 0, only_objects: int = 0, dead: int = 0
+) -> None:
+    """One event leads to so many elements of each kind, and nothing is removed."""
+
+    def has(number: int) -> Callable[[list], None]:
+        def check(found: list) -> None:
+            assert len(found) == number
+
+        return check
+
+    with TestPipeline() as p:
+        loaded = p | beam.Create([event]) | LoadPhotos(_LIMIT)
+        assert_that(loaded.photos, has(photos), label="Photos")
+        assert_that(loaded[ONLY_OBJECTS], has(only_objects), label="OnlyObjects")
+        assert_that(loaded[DEAD], has(dead), label="Dead")
+        assert_that(loaded[GONE], equal_to([]), label="Gone")
+
+
+def test_photo_for_its_objects_alone_goes_its_own_way(tmp_path: Path) -> None:
+    _check_ways(_only_objects(_photo(tmp_path / "a.png")), only_objects=1)
+
+
+def test_photo_that_changed_since_it_was_listed_is_a_new_one(tmp_path: Path) -> None:
+    event = _only_objects(_photo(tmp_path / "a.png"))
+    os.utime(tmp_path / "a.png", (1_700_000_000, 1_700_000_000))
+    _check_ways(event, photos=1)
+
+
+def test_what_is_analysed_stays_if_its_objects_can_not_be_seen(tmp_path: Path) -> None:
+    _check_ways(_only_objects(_photo(tmp_path / "a.png", (2000, 2000))), dead=1)

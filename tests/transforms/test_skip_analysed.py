@@ -11,6 +11,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from models.tags import TagThresholds
 from store.records import DayOutcome, Detected, PhotoMeta, StoredScores
+from store.search import PhotoQuery
 from store.urls import open_store
 from transforms.counters import NAMESPACE
 from transforms.elements import LOCAL_BUCKET, Day, UploadEvent
@@ -27,7 +28,12 @@ from transforms.verdicts import Thresholds
 FINGERPRINT: Final = "f1"
 GROUPED_BY: Final = "g1"
 THRESHOLDS: Final = Thresholds(
-    sharpness=5.0, dark=0.5, screenshot=0.75, tags=TagThresholds(), version="v1"
+    sharpness=5.0,
+    dark=0.5,
+    screenshot=0.75,
+    tags=TagThresholds(),
+    version="v1",
+    tags_version="t1",
 )
 MAY_1: Final = "2024-05-01"
 MAY_2: Final = "2024-05-02"
@@ -351,7 +357,7 @@ def test_photo_without_objects_is_looked_at_by_the_detector_alone(url: str) -> N
     _analysed(url, event, fingerprint="older")
     known = dataclasses.replace(_known(event, 10), only_objects=True)
     counters = _check(url, [event], uploads=[known], detector="d1")
-    assert "photos_skipped" not in counters
+    assert counters == {"photos_outdated": 1}
 
 
 @pytest.mark.parametrize("detector", [None, "d1"], ids=["none", "the same"])
@@ -376,3 +382,40 @@ def test_without_a_detector_no_photo_is_outdated_by_one(url: str) -> None:
     _analysed(url, event, detector="d1")
     counters = _check(url, [event], reanalyse=REANALYSE_OUTDATED)
     assert counters == {"photos_skipped": 1}
+
+
+def _tags_of(url: str) -> tuple[str | None, bool | None]:
+    with closing(open_store(url)) as store:
+        (photo,) = store.search(PhotoQuery("ada"))
+        state = store.state("ada", photo["id"])
+        assert state is not None
+        return state.tags_version, photo["shaken"]
+
+
+@pytest.mark.parametrize("detector", [None, "d1", "d2"])
+@pytest.mark.parametrize("fingerprint", [FINGERPRINT, "older"])
+def test_changed_tag_thresholds_judge_stored_objects_whoever_saw_them(
+    url: str, detector: str | None, fingerprint: str
+) -> None:
+    event = _event()
+    _analysed(url, event, detector="d1", fingerprint=fingerprint)
+    other = dataclasses.replace(THRESHOLDS, sharpness=8.0, tags_version="t2")
+    # Verdicts have a version of their own, which did not change.
+    days = [("ada", MAY_1)]
+    counters = _check(url, [event], days=days, detector=detector, thresholds=other)
+    assert counters["photos_rejudged"] == 1
+    assert _tags_of(url) == ("t2", 0)
+
+
+def test_another_detector_does_not_keep_verdicts_from_being_judged(url: str) -> None:
+    event = _event()
+    _analysed(url, event, detector="d1")
+    stricter = dataclasses.replace(THRESHOLDS, sharpness=8.0, version="v2")
+    days = [("ada", MAY_1)]
+    counters = _check(url, [event], days=days, detector="d2", thresholds=stricter)
+    assert counters == {
+        "photos_skipped": 1,
+        "photos_outdated": 1,
+        "photos_rejudged": 1,
+    }
+    assert _tags_of(url) == ("t1", 1)

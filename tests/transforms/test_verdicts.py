@@ -5,7 +5,12 @@ from store.records import StoredScores, Verdicts
 from transforms.verdicts import Thresholds
 
 THRESHOLDS = Thresholds(
-    sharpness=5.0, dark=0.5, screenshot=0.75, tags=TagThresholds(), version="v1"
+    sharpness=5.0,
+    dark=0.5,
+    screenshot=0.75,
+    tags=TagThresholds(),
+    version="v1",
+    tags_version="t1",
 )
 
 
@@ -13,7 +18,9 @@ def _verdicts(
     thresholds: Thresholds, sharpness: float | None, dark: float, screenshot: float
 ) -> Verdicts:
     scores = StoredScores(sharpness, dark, screenshot)
-    return thresholds.judge(scores).verdicts
+    verdicts = thresholds.judge(scores).verdicts
+    assert verdicts is not None
+    return verdicts
 
 
 @pytest.mark.parametrize(
@@ -61,14 +68,24 @@ def test_verdicts_carry_what_explains_them() -> None:
 
 def test_judging_by_thresholds_of_nought_and_one() -> None:
     lenient = Thresholds(
-        sharpness=0.0, dark=1.0, screenshot=1.0, tags=TagThresholds(), version="v"
+        sharpness=0.0,
+        dark=1.0,
+        screenshot=1.0,
+        tags=TagThresholds(),
+        version="v",
+        tags_version="t",
     )
     verdicts = _verdicts(lenient, 0.0, 0.9999, 0.9999)
     assert not verdicts.shaken
     assert not verdicts.dark
     assert not verdicts.screenshot
     strict = Thresholds(
-        sharpness=1e9, dark=0.0, screenshot=0.0, tags=TagThresholds(), version="v"
+        sharpness=1e9,
+        dark=0.0,
+        screenshot=0.0,
+        tags=TagThresholds(),
+        version="v",
+        tags_version="t",
     )
     verdicts = _verdicts(strict, 1e6, 0.0, 0.0)
     assert verdicts.shaken
