@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.yolov3.cfg import Network, Yolo
+from models.yolov3.layers import Network, Yolo
 
 # Of all that leads from a photo and weights to boxes, in the whole package.
 VERSION: Final = 1

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.yolov3.boxes import Detections, Resize, find_boxes, prepare
-from models.yolov3.cfg import Convolutional, Network, load_cfg
+from models.yolov3.cfg import load_cfg
 from models.yolov3.features import feature_layer
+from models.yolov3.layers import Convolutional, Network
 from models.yolov3.network import convolution, forward
 from models.yolov3.weights import Weights, read_weights
 

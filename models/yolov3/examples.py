@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from models.images import BadPhotoError, decode
 from models.yolov3.augment import crop, vary
 from models.yolov3.boxes import Resize, prepare
-from models.yolov3.cfg import Network
 from models.yolov3.evaluate import GroundTruth
 from models.yolov3.labels import Labelled
+from models.yolov3.layers import Network
 from models.yolov3.loss import assign
 
 Floats = NDArray[np.float32]

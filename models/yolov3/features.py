@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.descriptors import DIGEST_BYTES, FEATURE_BYTES, cell_weights
-from models.yolov3.cfg import Network, Route, Upsample
+from models.yolov3.layers import Network, Route, Upsample
 
 VERSION: Final = 1
 

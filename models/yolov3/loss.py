@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.yolov3.cfg import Network, Yolo
 from models.yolov3.evaluate import GroundTruth
+from models.yolov3.layers import Network, Yolo
 
 if TYPE_CHECKING:
     import tensorflow as tf

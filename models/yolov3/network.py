@@ -6,7 +6,7 @@ TensorFlow is imported inside the functions: it takes seconds.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 
-from models.yolov3.cfg import (
+from models.yolov3.layers import (
     Activation,
     AvgPool,
     Convolutional,

@@ -10,9 +10,9 @@ from typing import Final
 import numpy as np
 
 from models.yolov3.boxes import Detections, Resize, find_boxes, prepare
-from models.yolov3.cfg import Network
 from models.yolov3.evaluate import map50
 from models.yolov3.examples import Photo, make_batches
+from models.yolov3.layers import Network
 from models.yolov3.loss import check_trainable
 from models.yolov3.trainable import Arrays, Layers, Trainable
 from models.yolov3.weights import Weights

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.yolov3.cfg import Convolutional, Network, Route, Shortcut, Yolo
 from models.yolov3.examples import Batch
+from models.yolov3.layers import Convolutional, Network, Route, Shortcut, Yolo
 from models.yolov3.loss import detection_loss
 from models.yolov3.network import convolution, forward
 from models.yolov3.weights import ConvolutionWeights, Weights

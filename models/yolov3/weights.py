@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.yolov3.cfg import Convolutional, Network
+from models.yolov3.layers import Convolutional, Network
 
 # Added to the variance, under the root, as OpenCV does. Darknet's releases differ:
 # 1e-6 beside the root, then 1e-5 under it.

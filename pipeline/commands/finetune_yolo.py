@@ -12,9 +12,9 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from models.yolov3.cfg import Network
     from models.yolov3.examples import Photo
     from models.yolov3.labels import Labelled
+    from models.yolov3.layers import Network
     from models.yolov3.train import Result
     from models.yolov3.weights import Weights
 
@@ -176,7 +176,8 @@ def _read_network(
     args: argparse.Namespace,
 ) -> tuple["Network", "Weights", tuple[str, ...]]:
     from models.tags import COCO_NAMES
-    from models.yolov3.cfg import CfgError, Yolo, parse_cfg
+    from models.yolov3.cfg import CfgError, parse_cfg
+    from models.yolov3.layers import Yolo
     from models.yolov3.loss import check_trainable
     from models.yolov3.weights import WeightsError, read_weights
 

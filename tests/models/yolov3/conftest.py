@@ -9,7 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.yolov3.boxes import prepare
-from models.yolov3.cfg import Convolutional, parse_cfg
+from models.yolov3.cfg import parse_cfg
+from models.yolov3.layers import Convolutional
 from models.yolov3.network import convolution, forward
 from models.yolov3.weights import ConvolutionWeights, Weights, write_weights
 

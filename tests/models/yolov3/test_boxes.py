@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.yolov3.boxes import Resize, find_boxes, prepare
-from models.yolov3.cfg import Network, parse_cfg
+from models.yolov3.cfg import parse_cfg
+from models.yolov3.layers import Network
 
 CLASSES = 3
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from models.yolov3.cfg import (
+from models.yolov3.cfg import CfgError, load_cfg, parse_cfg
+from models.yolov3.layers import (
     AvgPool,
-    CfgError,
     Convolutional,
     Dropout,
     MaxPool,
@@ -15,8 +15,6 @@ from models.yolov3.cfg import (
     Shortcut,
     Upsample,
     Yolo,
-    load_cfg,
-    parse_cfg,
 )
 
 # Every layer that stands in a detector; the numbers at the right are lines.

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.yolov3.cfg import CfgError, Network, load_cfg, parse_cfg
+from models.yolov3.cfg import CfgError, load_cfg, parse_cfg
+from models.yolov3.layers import Network
 from models.yolov3.weights import WeightsError, read_weights
 
 CFGS = ["yolo-fastest-1.1", "yolo-fastest-1.1-xl", "yolov3", "yolov3-tiny"]

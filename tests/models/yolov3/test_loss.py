@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.yolov3.cfg import Network, parse_cfg
+from models.yolov3.cfg import parse_cfg
 from models.yolov3.evaluate import GroundTruth
+from models.yolov3.layers import Network
 from models.yolov3.loss import assign, check_trainable, detection_loss
 
 # 64 x 32 pixels; a head of 4 x 2 cells with the larger anchors, one of 8 x 4.

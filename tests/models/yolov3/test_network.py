@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from models.yolov3.boxes import NMS_IOU, Detections, Resize, find_boxes, prepare
-from models.yolov3.cfg import Network
 from models.yolov3.detector import load_detector
+from models.yolov3.layers import Network
 
 RandomWeights = Callable[[str], tuple[Path, Path]]
 Rgb = NDArray[np.uint8]

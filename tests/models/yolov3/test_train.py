@@ -11,11 +11,12 @@ import pytest
 from models.images import decode
 from models.tags import COCO_NAMES
 from models.yolov3.boxes import find_boxes, prepare
-from models.yolov3.cfg import Network, parse_cfg
+from models.yolov3.cfg import parse_cfg
 from models.yolov3.detector import Detector, detect
 from models.yolov3.evaluate import map50
 from models.yolov3.examples import Batch, Photo, find_photos, is_held_out, make_batches
 from models.yolov3.labels import Labelled, read_labels
+from models.yolov3.layers import Network
 from models.yolov3.train import CheckpointError, Epoch, Settings, finetune
 from models.yolov3.trainable import Trainable, trained_convolutions
 from models.yolov3.weights import (

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from models.yolov3.cfg import Network, load_cfg, parse_cfg
+from models.yolov3.cfg import load_cfg, parse_cfg
+from models.yolov3.layers import Network
 from models.yolov3.weights import (
     ConvolutionWeights,
     Weights,
