@@ -37,14 +37,18 @@ def detector_settings(
     """
     if options.weights == NO_DETECTOR:
         return None
-    found = _files(options)
-    if found is None:
-        return None
-    cfg, weights = found
+    if options.weights is None:
+        if options.cfg:
+            raise UsageError("--cfg belongs to a file of weights: name it by --weights")
+        found = installed(DEFAULT_MODEL, weights_folder())
+        if found is None:
+            return None
+        cfg, weights = found
+    else:
+        cfg, weights = network_files(options.weights, options.cfg)
     names = options.detect_names and Path(options.detect_names).expanduser()
-    for flag, file in [("--cfg", cfg), ("--detect-names", names)]:
-        if file and not file.is_file():
-            raise UsageError(f"{flag}: no such file: {file}")
+    if names and not names.is_file():
+        raise UsageError(f"--detect-names: no such file: {names}")
     return DetectorSettings(
         cfg=cfg,
         weights=weights,
@@ -101,14 +105,21 @@ def hint_for_tags(options: DetectorOptions) -> str:
     return f"For tags, run `piccl weights {DEFAULT_MODEL}`, then this again.\n"
 
 
-def _files(options: DetectorOptions) -> tuple[Path, Path] | None:
-    """The cfg and the weights."""
-    name = options.weights
-    if name is None or name in KNOWN_MODELS:
-        if options.cfg:
-            raise UsageError("--cfg belongs to a file of weights: name it by --weights")
-        found = installed(name or DEFAULT_MODEL, weights_folder())
-        if name is not None and found is None:
+def network_files(name: str, cfg_name: str | None) -> tuple[Path, Path]:
+    """Find the cfg and the weights.
+
+    Args:
+        name: Of a model that was fetched, or of a file of weights.
+        cfg_name: Of a file; None for that beside the weights.
+
+    Raises:
+        UsageError: One is not there.
+    """
+    if name in KNOWN_MODELS:
+        if cfg_name:
+            raise UsageError(f"--weights {name} brings its own cfg: leave out --cfg")
+        found = installed(name, weights_folder())
+        if found is None:
             raise UsageError(
                 f"--weights {name}: not fetched yet; `piccl weights {name}` does it"
             )
@@ -116,5 +127,7 @@ def _files(options: DetectorOptions) -> tuple[Path, Path] | None:
     weights = Path(name).expanduser()
     if not weights.is_file():
         raise UsageError(f"--weights: no such file: {weights}")
-    cfg = Path(options.cfg).expanduser() if options.cfg else weights.with_suffix(".cfg")
+    cfg = Path(cfg_name).expanduser() if cfg_name else weights.with_suffix(".cfg")
+    if not cfg.is_file():
+        raise UsageError(f"--cfg: no such file: {cfg}")
     return cfg, weights

@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,9 +23,10 @@ DESCRIPTION = """\
 Adjusts a YOLOv3 network, or one of its relatives, to labelled photos. DATA holds
 the photos and their labels: boxes.json or COCO's instances_*.json.
 
-  piccl finetune-yolo DATA --cfg yolov3.cfg --weights yolov3.weights \\
-      --out mine.weights
-  piccl backfill ~/Pictures --user me --cfg yolov3.cfg --weights mine.weights
+  piccl finetune-yolo DATA --weights yolov3 --out mine.weights
+  piccl backfill ~/Pictures --user me --weights mine.weights
+
+The cfg is copied beside the new weights, where `piccl backfill` looks for it.
 
 Every fifth photo, by a hash of its name, is held out. After each epoch they say
 how good the network is; the best epoch is written, or the start if nothing beats
@@ -43,8 +45,19 @@ _LEARNING_RATES: Final = {"heads": 1e-4, "all": 4e-5}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("data", metavar="DATA", type=Path, help="folder of photos and their labels")
-    add("--cfg", type=Path, required=True, help="Darknet's description of the network")
-    add("--weights", type=Path, required=True, help="Darknet's weights to start from")
+    add(
+        "--weights",
+        required=True,
+        metavar="MODEL",
+        help="what to start from: a model that `piccl weights` fetched, or a file of "
+        "Darknet weights",
+    )
+    add(
+        "--cfg",
+        metavar="FILE",
+        help="the Darknet cfg of the weights (default: the file beside them, of the "
+        "same name)",
+    )
     add("--out", type=Path, required=True, help="where the new ones go (.weights)")
     add(
         "--labels",
@@ -93,7 +106,10 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     """
     if beam_args:
         raise UsageError(f"unknown option: {' '.join(beam_args)}")
+    from pipeline.detector import network_files
+
     checkpoint = _check(args)
+    args.cfg, args.weights = network_files(args.weights, args.cfg)
     network, weights, names = _read_network(args)
     labels = _read_labels(args, names)
 
@@ -124,6 +140,8 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     from models.yolov3.weights import write_weights
 
     write_weights(args.out, network, result.weights)
+    if not args.out.with_suffix(".cfg").exists():
+        shutil.copy(args.cfg, args.out.with_suffix(".cfg"))
     checkpoint.unlink(missing_ok=True)
     summary = {
         "weights": str(args.out),
@@ -175,20 +193,18 @@ def _check(args: argparse.Namespace) -> Path:
 def _read_network(
     args: argparse.Namespace,
 ) -> tuple["Network", "Weights", tuple[str, ...]]:
-    from models.tags import COCO_NAMES
-    from models.yolov3.cfg import CfgError, parse_cfg
-    from models.yolov3.layers import Yolo
+    from models.tags import COCO_NAMES, parse_names
+    from models.yolov3.cfg import CfgError, load_cfg
     from models.yolov3.loss import check_trainable
     from models.yolov3.weights import WeightsError, read_weights
 
-    names = COCO_NAMES
+    names: tuple[str, ...] = COCO_NAMES
     try:
-        network = parse_cfg(args.cfg.read_text(errors="replace"))
+        network = load_cfg(args.cfg)
         check_trainable(network)
         weights = read_weights(args.weights, network)
         if args.names is not None:
-            lines = args.names.read_text("utf-8").splitlines()
-            names = tuple(line.strip() for line in lines if line.strip())
+            names = parse_names(args.names.read_text("utf-8"), network.classes)
     except OSError as err:
         raise UsageError(f"can not read {err.filename}: {err.strerror}") from err
     except WeightsError as err:
@@ -197,12 +213,11 @@ def _read_network(
         raise UsageError(f"{args.cfg}: {err}") from err
     except ValueError as err:
         raise UsageError(f"{args.names or args.cfg}: {err}") from err
-    for head in (network.layers[index] for index in network.heads):
-        if isinstance(head, Yolo) and head.classes != len(names):
-            raise UsageError(
-                f"{args.cfg} has {head.classes} classes and {args.names or 'COCO'} "
-                f"{len(names)}: name them with --names, one a line"
-            )
+    if network.classes != len(names):
+        raise UsageError(
+            f"{args.cfg} has {network.classes} classes and COCO {len(names)}: name "
+            "them with --names, one a line"
+        )
     return network, weights, names
 
 
