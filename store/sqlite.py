@@ -68,12 +68,9 @@ class _Known(NamedTuple):
 
 
 class SqliteStore:
-    """One connection to one file; one thread uses it at a time.
+    """One connection to one file; see `interface.Store`.
 
-    The tables are described in `schema.sql`, the rows in `records.py`.
-
-    Attributes:
-        files: Absolute paths of all files that the store may make.
+    The tables are described in `schema.sql`.
     """
 
     def __init__(self, path: Path, *, must_exist: bool = False) -> None:
@@ -86,6 +83,34 @@ class SqliteStore:
     @_undisturbed
     def close(self) -> None:
         self._db.close()
+
+    @_undisturbed
+    def prepare(self) -> None:
+        """Drop the tombstones that no event can need any more.
+
+        Raises:
+            StoreError: The file can be read but not be written.
+        """
+        try:
+            with transaction(self._db):
+                self._db.execute(
+                    """DELETE FROM tombstones
+                       WHERE expires_at < ? AND pending_dates = '[]'""",
+                    (datetime.now(UTC).isoformat(timespec="seconds"),),
+                )
+        except sqlite3.OperationalError as err:
+            raise StoreError(f"can not write the database: {err}") from err
+
+    @_undisturbed
+    def register(self, user_id: str, email: str | None) -> None:
+        """Remember a user; None leaves the address that is known."""
+        with transaction(self._db):
+            self._db.execute(
+                """INSERT INTO users (id, email) VALUES (?, ?)
+                   ON CONFLICT (id) DO UPDATE
+                   SET email = coalesce(excluded.email, email)""",
+                (user_id, email),
+            )
 
     @_undisturbed
     def state(self, user_id: str, photo_id: str) -> PhotoState | None:
@@ -127,23 +152,7 @@ class SqliteStore:
         detected: Detected | None = None,
         replaces: int | None = None,
     ) -> frozenset[str]:
-        """Write an analysed photo, unless a newer version of it is known.
-
-        The three rows change together, the user's decision stays, and nothing
-        is recommended until the day has been regrouped.
-
-        Args:
-            meta: The row of `photos`.
-            scores: What it is judged by.
-            judge: Scores to both tags and verdicts.
-            detected: What a detector found. None if none ran: then what one found
-                before in the same bytes stays.
-            replaces: A generation that this one follows although it may be the
-                higher number: a file may be replaced by an older one.
-
-        Returns:
-            The photo's days that wait to be regrouped.
-        """
+        """Write an analysed photo, unless a newer version of it is known."""
         key = {"user_id": meta.user_id, "id": meta.id}
         named = key | {"title": meta.title}
         with transaction(self._db):
@@ -208,17 +217,7 @@ class SqliteStore:
         *,
         replaces: int | None = None,
     ) -> frozenset[str]:
-        """Remove a photo that is gone, unless a newer version of it is known.
-
-        Args:
-            user_id: Its owner.
-            photo_id: Its id.
-            generation: The newest version that is known to be gone.
-            replaces: As for `write`.
-
-        Returns:
-            The photo's days that wait to be regrouped.
-        """
+        """Remove a photo that is gone, unless a newer version of it is known."""
         key = {"user_id": user_id, "id": photo_id}
         expires_at = datetime.now(UTC) + _TOMBSTONE_LIFE
         with transaction(self._db):
@@ -253,18 +252,7 @@ class SqliteStore:
         judge: Callable[[StoredScores], Judgement],
         detected: Detected | None = None,
     ) -> frozenset[str]:
-        """Judge the stored scores of a photo again, without redoing them.
-
-        Args:
-            user_id: Its owner.
-            photo_id: Its id.
-            generation: The version that was scored; another is left alone.
-            judge: Scores to what changes of tags and verdicts.
-            detected: What a detector found now, in place of what is stored.
-
-        Returns:
-            The photo's days that wait to be regrouped.
-        """
+        """Judge the stored scores of a photo again, without redoing them."""
         key = {"user_id": user_id, "id": photo_id}
         with transaction(self._db):
             known = self._known(user_id, photo_id)
@@ -296,11 +284,7 @@ class SqliteStore:
 
     @_undisturbed
     def decide(self, user_id: str, photo_id: str, decision: Decision | None) -> None:
-        """Write what the user wants; their day waits to be regrouped.
-
-        Raises:
-            KeyError: There is no such photo.
-        """
+        """Write what the user wants; their day waits to be regrouped."""
         with transaction(self._db):
             known = self._known(user_id, photo_id)
             if known is None or known.removed:
@@ -324,20 +308,7 @@ class SqliteStore:
         date: str,
         group: Callable[[Sequence[DayPhoto]], Mapping[str, DayOutcome]],
     ) -> int:
-        """Regroup a user's day and take it off the pending ones.
-
-        The grouping runs outside the transaction, which then commits only if
-        the day is still as it was read; else it starts over.
-
-        Args:
-            user_id: The owner of the day.
-            date: YYYY-MM-DD.
-            group: The day's photos to the outcome of each that has one; a pure
-                function.
-
-        Returns:
-            How many photos changed.
-        """
+        """Regroup a user's day and take it off the pending ones."""
         while True:
             photos = self.day(user_id, date)
             outcomes = group(photos)
@@ -385,23 +356,6 @@ class SqliteStore:
     def search(self, query: PhotoQuery) -> Iterator[dict[str, Any]]:
         """See `find_photos`."""
         return find_photos(self._db, query)
-
-    @_undisturbed
-    def forget_expired(self) -> None:
-        """Drop the tombstones that no event can need any more.
-
-        Raises:
-            StoreError: The file can be read but not be written.
-        """
-        try:
-            with transaction(self._db):
-                self._db.execute(
-                    """DELETE FROM tombstones
-                       WHERE expires_at < ? AND pending_dates = '[]'""",
-                    (datetime.now(UTC).isoformat(timespec="seconds"),),
-                )
-        except sqlite3.OperationalError as err:
-            raise StoreError(f"can not write the database: {err}") from err
 
     @_undisturbed
     def counts(self, user_id: str) -> dict[str, int]:

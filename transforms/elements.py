@@ -1,5 +1,6 @@
 """Every type that crosses a step."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Optional
 
@@ -32,6 +33,8 @@ class UploadEvent:
         known_generation: What the store knew of the photo when it was looked
             up: the generation that is there or was removed. None if nothing.
         only_objects: It is analysed already, but for the objects in it.
+        announced_at_s: When it was announced on Pub/Sub; None out of a listing.
+        announcement: The original message as JSON, for a dead letter.
     """
 
     user_id: str
@@ -43,6 +46,8 @@ class UploadEvent:
     removed: bool = False
     known_generation: Optional[int] = None  # noqa: UP045 - row coders know no `|`
     only_objects: bool = False
+    announced_at_s: Optional[float] = None  # noqa: UP045
+    announcement: Optional[str] = None  # noqa: UP045
 
     @property
     def photo_id(self) -> str:
@@ -109,9 +114,12 @@ class DeadLetter:
         step: The step that refused it.
         reason: A few words, the same for all of a kind.
         detail: One line for a person.
-        user_id: The owner.
-        path: Address of the photo.
+        user_id: The owner; "" if it could not be found out.
+        path: Address of the photo; "" if it could not be found out.
         generation: Of the photo; 0 if it could not be found out.
+        exception: Name of the error's type; "" if there was none.
+        announcement: The original message as JSON, see `announcements.py`; None
+            out of a listing.
     """
 
     step: str
@@ -120,3 +128,11 @@ class DeadLetter:
     user_id: str
     path: str
     generation: int
+    exception: str = ""
+    announcement: Optional[str] = None  # noqa: UP045
+
+    @property
+    def id(self) -> str:
+        """The same at every retry of the same input, so that repeats can be told."""
+        source = self.announcement or f"{self.path}\0{self.generation}"
+        return hashlib.sha256(f"{self.step}\0{source}".encode()).hexdigest()[:32]

@@ -2,7 +2,9 @@
 
 import apache_beam as beam
 
+from store.interface import Store
 from store.urls import open_store
+from transforms.counters import count
 
 
 class StoreDoFn(beam.DoFn):
@@ -16,7 +18,7 @@ class StoreDoFn(beam.DoFn):
         self._store_url = store_url
 
     def setup(self) -> None:
-        self._store = open_store(self._store_url)
+        self._store: Store = open_store(self._store_url, count=count)
 
     def teardown(self) -> None:
         self._store.close()

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     settings = analysis_settings(options)
     try:
         store = open_store(settings.store_url)
-        store.forget_expired()
+        store.prepare()
     except StoreError as err:
         raise UsageError(str(err)) from err
     check_dead_letters(args.dead_letters, store.files)

@@ -1044,11 +1044,11 @@ def test_only_expired_and_settled_tombstones_are_forgotten(store: SqliteStore) -
         "UPDATE tombstones SET expires_at = ? WHERE id <> 'fresh'",
         ((datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="seconds"),),
     )
-    store.forget_expired()
+    store.prepare()
     left = [row["id"] for row in _rows(store, "tombstones")]
     assert left == ["fresh", "old waiting"]
     store.settle("ada", MAY_1, _nothing)
-    store.forget_expired()
+    store.prepare()
     assert [row["id"] for row in _rows(store, "tombstones")] == ["fresh"]
 
 
@@ -1123,7 +1123,7 @@ def test_settling_a_day_costs_the_same_among_many_others(tmp_path: Path) -> None
         lambda store: store.pending_days("ada"),
         lambda store: list(store.photos_under("ada", "/photos/")),
         lambda store: store.find_path("ada", "/photos/a.jpg"),
-        lambda store: store.forget_expired(),
+        lambda store: store.prepare(),
         lambda store: store.counts("ada"),
     ],
     ids=[
@@ -1178,7 +1178,7 @@ store = SqliteStore(Path(sys.argv[1]))
 def read():
     try:
         while True:
-            store.counts("me"), store.day("me", "2024-05-01"), store.forget_expired()
+            store.counts("me"), store.day("me", "2024-05-01"), store.prepare()
     except Exception as err:
         sys.stdout.write(type(err).__name__ + chr(10))
 threads = [threading.Thread(target=read) for _ in range(3)]
@@ -1248,4 +1248,4 @@ def test_a_member_that_goes_leaves_the_others_as_they_are(group) -> None:
 def test_a_file_that_can_not_be_written_is_said_so(store: SqliteStore) -> None:
     store._db.execute("PRAGMA query_only = ON")
     with pytest.raises(StoreError, match="can not write"):
-        store.forget_expired()
+        store.prepare()
