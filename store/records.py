@@ -6,10 +6,18 @@ described where it is declared.
 
 import builtins
 import hashlib
+import re
 from dataclasses import dataclass
-from typing import Literal
+from datetime import timedelta
+from typing import Final, Literal
 
 Decision = Literal["keep", "trash"]
+
+# Pub/Sub keeps a message for at most 31 days, so no later event can arrive.
+TOMBSTONE_LIFE: Final = timedelta(days=40)
+
+# What Firestore allows in a path and Firebase as a user's id.
+_USER_ID: Final = re.compile(r"(?!\.{1,2}$|__.*__$)[^/\s\x00-\x1f\x7f]{1,128}")
 
 
 class StoreError(Exception):
@@ -23,6 +31,11 @@ def photo_id(bucket: str, name: str) -> str:
     unlikely among 10^15 photos.
     """
     return hashlib.sha256(f"{bucket}\0{name}".encode()).hexdigest()[:32]
+
+
+def valid_user_id(user_id: str) -> bool:
+    """Whether it can be a user's id in every store."""
+    return _USER_ID.fullmatch(user_id) is not None
 
 
 @dataclass(frozen=True)

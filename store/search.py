@@ -67,7 +67,7 @@ def find_photos(db: sqlite3.Connection, query: PhotoQuery) -> Iterator[dict[str,
     for row in rows:
         found = dict(row)
         if query.near is None or (
-            _distance_km(query.near, (found["latitude"], found["longitude"]))
+            distance_km(query.near, (found["latitude"], found["longitude"]))
             <= query.within_km
         ):
             yield found
@@ -85,15 +85,20 @@ def _where(query: PhotoQuery) -> tuple[str, dict[str, Any]]:
     if query.reason == "any":
         conditions.append('"delete"')
     elif query.reason is not None:
-        conditions.append(_column(query.reason, REASONS))
+        conditions.append(known_column(query.reason, REASONS))
     if query.tag is not None:
-        conditions.append(_column(query.tag, TAGS))
+        conditions.append(known_column(query.tag, TAGS))
     if query.near is not None:
         conditions.append(_box(query.near, query.within_km, values))
     return " AND ".join(conditions), values
 
 
-def _column(name: str, known: tuple[str, ...]) -> str:
+def known_column(name: str, known: tuple[str, ...]) -> str:
+    """A column that a query may name.
+
+    Raises:
+        ValueError: There is no such column.
+    """
     if name not in known:
         raise ValueError(f"{name!r} is none of {', '.join(known)}")
     return name
@@ -102,8 +107,9 @@ def _column(name: str, known: tuple[str, ...]) -> str:
 def _box(near: tuple[float, float], km: float, values: dict[str, Any]) -> str:
     """The square around the circle, which the index can find."""
     latitude, longitude = near
-    degrees = km / _KM_PER_DEGREE
-    values |= {"south": latitude - degrees, "north": latitude + degrees}
+    south, north = latitudes(near, km)
+    degrees = north - latitude
+    values |= {"south": south, "north": north}
     box = "latitude BETWEEN :south AND :north"
     # A circle's widest parallel lies towards the pole; beyond it, all around.
     shrink = math.cos(math.radians(min(90.0, abs(latitude) + degrees)))
@@ -118,7 +124,13 @@ def _box(near: tuple[float, float], km: float, values: dict[str, Any]) -> str:
     return f"{box} AND longitude BETWEEN :west AND :east"
 
 
-def _distance_km(one: tuple[float, float], other: tuple[float, float]) -> float:
+def latitudes(near: tuple[float, float], km: float) -> tuple[float, float]:
+    """The southernmost and the northernmost latitude of a circle."""
+    degrees = km / _KM_PER_DEGREE
+    return near[0] - degrees, near[0] + degrees
+
+
+def distance_km(one: tuple[float, float], other: tuple[float, float]) -> float:
     """Great circle, by the haversine formula."""
     (lat1, lon1), (lat2, lon2) = (
         (math.radians(lat), math.radians(lon)) for lat, lon in (one, other)

@@ -6,11 +6,12 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from store.records import (
+    TOMBSTONE_LIFE,
     DayOutcome,
     DayPhoto,
     Decision,
@@ -25,8 +26,6 @@ from store.search import PhotoQuery, find_photos
 from store.sqlite_days import read_day, read_pending_days, write_day
 from store.sqlite_file import open_database, transaction
 
-# Pub/Sub keeps a message for at most 31 days, so no later event can arrive.
-_TOMBSTONE_LIFE: Final = timedelta(days=40)
 _NOT_GROUPED: Final = DayOutcome()
 _PAGE: Final = 1000
 
@@ -78,7 +77,10 @@ class SqliteStore:
         self._db = open_database(path, must_exist=must_exist)
         self._in_use = threading.RLock()
         whole = str(path.resolve())
-        self.files = [whole, *(f"{whole}-{part}" for part in ("wal", "shm", "journal"))]
+        self.files: Sequence[str] = [
+            whole,
+            *(f"{whole}-{part}" for part in ("wal", "shm", "journal")),
+        ]
 
     @_undisturbed
     def close(self) -> None:
@@ -219,7 +221,7 @@ class SqliteStore:
     ) -> frozenset[str]:
         """Remove a photo that is gone, unless a newer version of it is known."""
         key = {"user_id": user_id, "id": photo_id}
-        expires_at = datetime.now(UTC) + _TOMBSTONE_LIFE
+        expires_at = datetime.now(UTC) + TOMBSTONE_LIFE
         with transaction(self._db):
             known = self._known(user_id, photo_id)
             if known is not None:

@@ -1,0 +1,205 @@
+"""A connection to Firestore: transactions, retries, and counting what is billed."""
+
+import functools
+import os
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+import firebase_admin
+from firebase_admin import credentials
+from firebase_admin import firestore as firebase_firestore
+from google.api_core import exceptions
+from google.api_core.retry import Retry
+from google.auth.credentials import AnonymousCredentials
+from google.auth.exceptions import TransportError
+from google.cloud import firestore
+
+from store.interface import CountUsage
+
+# What Google's own clients try again, whatever they were doing.
+_TRANSIENT: Final = (
+    exceptions.Aborted,
+    exceptions.Cancelled,
+    exceptions.DeadlineExceeded,
+    exceptions.InternalServerError,
+    exceptions.ResourceExhausted,
+    exceptions.RetryError,
+    exceptions.ServiceUnavailable,
+    exceptions.Unknown,
+    TransportError,
+)
+# An outage makes a job wait that long before it gives up; a runner then tries
+# the whole bundle again.
+_GIVE_UP_AFTER_S: Final = 600.0
+# Of one request. A large day takes seconds; a server that hangs is asked again.
+_REQUEST_S: Final = 60.0
+_EMULATOR: Final = "FIRESTORE_EMULATOR_HOST"
+_USERS_KNOWN: Final = 100_000
+
+Snapshot: TypeAlias = "firestore.DocumentSnapshot[firestore.DocumentReference]"
+_Result = TypeVar("_Result")
+
+
+class FirestoreDatabase:
+    """One user of the process's connection to a database.
+
+    Args:
+        project: Google Cloud project.
+        database: Name of the database; None for the default one.
+        count: Told of documents read and written, and of retries.
+    """
+
+    def __init__(self, project: str, database: str | None, count: CountUsage) -> None:
+        self.client = _client(project, database, os.environ.get(_EMULATOR))
+        self._count = count
+        self._retry = Retry(
+            predicate=_is_transient,
+            initial=0.1,
+            maximum=10.0,
+            multiplier=2.0,
+            timeout=_GIVE_UP_AFTER_S,
+            on_error=lambda _: count("store_retries", 1),
+        )
+        # Makes sure that a user has a document, without a write for every photo.
+        self.make_user = functools.lru_cache(_USERS_KNOWN)(self._make_user)
+
+    def user(self, user_id: str) -> firestore.DocumentReference:
+        return self.client.collection("users").document(user_id)
+
+    def get(
+        self,
+        references: Sequence[firestore.DocumentReference],
+        transaction: firestore.Transaction | None = None,
+    ) -> list[Snapshot]:
+        """Documents in the order of their references; missing ones do not exist."""
+
+        def get_all() -> list[Snapshot]:
+            return list(
+                self.client.get_all(
+                    references, transaction=transaction, timeout=_REQUEST_S
+                )
+            )
+
+        # Within a transaction all of it is tried again, not one request.
+        found = get_all() if transaction else self._retry(get_all)()
+        self._count("store_reads", len(found))
+        by_path = {snapshot.reference.path: snapshot for snapshot in found}
+        return [by_path[reference.path] for reference in references]
+
+    def query(
+        self,
+        query: firestore.Query,
+        transaction: firestore.Transaction | None = None,
+    ) -> list[Snapshot]:
+        """All that a query finds."""
+
+        def get() -> list[Snapshot]:
+            return list(query.stream(transaction=transaction, timeout=_REQUEST_S))
+
+        found = get() if transaction else self._retry(get)()
+        # A query that finds nothing is billed as one document.
+        self._count("store_reads", max(1, len(found)))
+        return found
+
+    def aggregate(self, query: firestore.Query, total: str | None = None) -> list[int]:
+        """How many documents a query finds, and the sum of their field `total`."""
+        aggregation = query.count(alias="count")
+        if total is not None:
+            aggregation = aggregation.sum(total, alias="total")
+        (results,) = self._retry(aggregation.get)(timeout=_REQUEST_S)
+        self._count("store_reads", 1)
+        by_alias = {result.alias: int(result.value or 0) for result in results}
+        return [by_alias["count"], by_alias.get("total", 0)]
+
+    def transact(
+        self, change: Callable[[firestore.Transaction], _Result]
+    ) -> tuple[_Result, list[Any]]:
+        """Make a change whole or not at all, and again where others interfered.
+
+        Args:
+            change: Reads in the transaction it is given, then writes to it; may be
+                called several times.
+
+        Returns:
+            What `change` returned, and the results of its writes.
+        """
+
+        def attempt() -> tuple[_Result, list[Any]]:
+            transaction = self.client.transaction()
+            try:
+                returned = firestore.transactional(change)(transaction)
+            except ValueError as err:
+                # How the library says that its own attempts are used up, or that
+                # there was nothing to roll back yet.
+                cause = err.__cause__ or err.__context__
+                if isinstance(cause, exceptions.GoogleAPIError | TransportError):
+                    raise cause from err
+                raise
+            return cast(_Result, returned), transaction.write_results or []
+
+        returned, written = self._retry(attempt)()
+        self._count("store_writes", len(written))
+        return returned, written
+
+    def _make_user(self, user_id: str) -> None:
+        reference = self.user(user_id)
+        (known,) = self.get([reference])
+        if known.exists:
+            return
+        try:
+            self._retry(reference.create)({"id": user_id, "email": None})
+            self._count("store_writes", 1)
+        except exceptions.AlreadyExists:
+            pass  # another process was faster
+
+    def update(
+        self, reference: firestore.DocumentReference, fields: dict[str, Any]
+    ) -> None:
+        """Change some fields of a document, unless it is gone."""
+        try:
+            self._retry(reference.update)(fields, timeout=_REQUEST_S)
+            self._count("store_writes", 1)
+        except exceptions.NotFound:
+            pass
+
+    def set(
+        self, reference: firestore.DocumentReference, fields: dict[str, Any]
+    ) -> None:
+        """Write some fields of a document, which need not exist."""
+        self._retry(reference.set)(fields, merge=True, timeout=_REQUEST_S)
+        self._count("store_writes", 1)
+
+
+class _EmulatorCredentials(credentials.Base):
+    """None: the emulator asks nobody who they are."""
+
+    def get_credential(self) -> AnonymousCredentials:
+        return AnonymousCredentials()
+
+
+# One connection a process, whatever the number of steps and threads. By the
+# emulator's address too, which tests change.
+@functools.cache
+def _client(
+    project: str, database: str | None, emulator: str | None
+) -> firestore.Client:
+    credential = (
+        _EmulatorCredentials() if emulator else credentials.ApplicationDefault()
+    )
+    app = firebase_admin.initialize_app(
+        credential,
+        {"projectId": project},
+        name=f"piccl-{project}-{database}-{emulator}",
+    )
+    return firebase_firestore.client(app, database)
+
+
+def _is_transient(err: BaseException) -> bool:
+    if isinstance(err, exceptions.InvalidArgument):
+        # So the server says that a transaction took too long, or that its commit
+        # arrived twice.
+        return (
+            re.search(r"transaction.*(expired|closed|no longer)", str(err)) is not None
+        )
+    return isinstance(err, _TRANSIENT)
