@@ -120,11 +120,14 @@ class DecodedPhoto:
     damaged: bool
 
 
-def check_format(beginning: bytes) -> None:
+def check_format(beginning: bytes) -> str:
     """Refuse what is no photo from its first bytes, before the rest is read.
 
     Args:
         beginning: At least the first 64 bytes, or the whole of a shorter file.
+
+    Returns:
+        One of `FORMATS`.
 
     Raises:
         BadPhotoError: Empty, or not one of `FORMATS`.
@@ -132,8 +135,10 @@ def check_format(beginning: bytes) -> None:
     if not beginning:
         raise BadPhotoError("empty file")
     Image.init()
-    if not any(Image.OPEN[name][1](beginning) for name in FORMATS):  # type: ignore[misc]
-        raise BadPhotoError(f"not a photo: its content is none of {', '.join(FORMATS)}")
+    for name in FORMATS:
+        if Image.OPEN[name][1](beginning):  # type: ignore[misc]
+            return name
+    raise BadPhotoError(f"not a photo: its content is none of {', '.join(FORMATS)}")
 
 
 def read_header(data: bytes) -> Header:

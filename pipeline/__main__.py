@@ -19,12 +19,15 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell has it
 # Named here, so that `piccl --help` imports none of them.
 COMMANDS: Final = {
     "backfill": "find the photos in a folder or bucket that nobody needs to keep",
+    "upload": "back photos up to a bucket",
     "settle": "regroup the days that an interrupted run left unsettled",
     "search": "find analysed photos by day, place, reason or likeness",
     "train-dark": "train the model that tells photos too dark to be of use",
     "finetune-yolo": "adjust the network that sees what is in a photo to your own",
     "weights": "fetch the networks that see what is in a photo",
 }
+
+_GOES_ON: Final = ("backfill", "upload", "settle", "weights")
 
 _DESCRIPTION: Final = """\
 PICCL finds the photos that nobody needs to keep: shaken, too dark, screenshots,
@@ -106,7 +109,7 @@ def _run(
     except UsageError as err:
         return _complain(MISUSED, str(err))
     except KeyboardInterrupt:
-        goes_on = parser.prog in ("piccl backfill", "piccl settle", "piccl weights")
+        goes_on = parser.prog.removeprefix("piccl ") in _GOES_ON
         hint = "; the same command goes on where it stopped" if goes_on else ""
         return _complain(INTERRUPTED, f"interrupted{hint}")
     except BrokenPipeError:

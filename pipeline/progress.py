@@ -2,8 +2,9 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.progress import (
@@ -29,18 +30,24 @@ _DONE = (
     "photos_superseded",
 )
 
+# How many photos there are, how many are done, and what is being done.
+State: TypeAlias = Callable[[], tuple[int, int, str]]
+
 
 @contextmanager
-def show_progress(console: Console) -> Iterator[None]:
-    """Show what this process counts until the block ends.
+def show_progress(console: Console, state: State | None = None) -> Iterator[None]:
+    """Show how far it is until the block ends.
 
     Args:
         console: Where to; a bar if it is a terminal, else lines.
+        state: Asked now and then; by default what this process counts.
     """
     reset_counted_here()
     done = threading.Event()
     show = _show_bar if console.is_terminal else _log_lines
-    thread = threading.Thread(target=show, args=(console, done), daemon=True)
+    thread = threading.Thread(
+        target=show, args=(console, done, state or _state), daemon=True
+    )
     thread.start()
     try:
         yield
@@ -49,7 +56,7 @@ def show_progress(console: Console) -> Iterator[None]:
         thread.join()
 
 
-def _show_bar(console: Console, done: threading.Event) -> None:
+def _show_bar(console: Console, done: threading.Event, state: State) -> None:
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -67,7 +74,7 @@ def _show_bar(console: Console, done: threading.Event) -> None:
         task = progress.add_task("Listing photos", total=None, speed="")
         started_s = time.monotonic()
         while not done.wait(_REFRESH_S):
-            total, finished, phase = _state()
+            total, finished, phase = state()
             if not finished:
                 started_s = time.monotonic()
             speed = finished / max(time.monotonic() - started_s, 0.1)
@@ -80,10 +87,10 @@ def _show_bar(console: Console, done: threading.Event) -> None:
             )
 
 
-def _log_lines(console: Console, done: threading.Event) -> None:
+def _log_lines(console: Console, done: threading.Event, state: State) -> None:
     started_s = time.monotonic()
     while not done.wait(_LOG_EVERY_S):
-        total, finished, phase = _state()
+        total, finished, phase = state()
         speed = finished / (time.monotonic() - started_s)
         left = f", {(total - finished) / speed:,.0f} s left" if speed else ""
         console.print(

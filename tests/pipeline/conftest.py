@@ -1,20 +1,25 @@
 """Small photos made in the test, and a look into the tables."""
 
 import io
+import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from gcp_storage_emulator import server as emulator
+from gcp_storage_emulator.settings import UPLOAD_API_ENDPOINT
 from PIL import Image
 from PIL.ExifTags import IFD, Base
 
 from models.yolov3.cfg import parse_cfg
 from models.yolov3.weights import ConvolutionWeights, Weights, write_weights
 from pipeline.__main__ import main
+from tests.pipeline.uploads import Cloud, command, put
+from transforms.buckets import storage_client
 
 _TINY_CFG = """\
 [net]
@@ -137,3 +142,43 @@ def rows() -> Callable[[Path], Rows]:
         return tables
 
     return read
+
+
+@pytest.fixture
+def cloud(monkeypatch) -> Iterator[Cloud]:
+    """A bucket that uploads go to, in an emulator of Cloud Storage of its own."""
+    server = emulator.create_server("127.0.0.1", 0, in_memory=True)
+    server.start()
+    port = server._api._httpd.server_port
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    storage_client.cache_clear()
+    cloud = Cloud(storage_client(), "photos-of-all")
+    cloud.client.create_bucket(cloud.name)
+    (uploads,) = (h for path, h in emulator.HANDLERS if UPLOAD_API_ENDPOINT in path)
+    monkeypatch.setitem(uploads, "POST", cloud.begin)
+    monkeypatch.setitem(uploads, "PUT", cloud.go_on)
+    yield cloud
+    server.stop()
+    storage_client.cache_clear()
+
+
+@pytest.fixture
+def upload(tmp_path, monkeypatch, capsys) -> Callable[..., dict[str, Any]]:
+    """Runs `piccl upload`; returns its summary, with its exit code as `code`."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*files: object, flags: tuple[str, ...] = ()) -> dict[str, Any]:
+        capsys.readouterr()
+        code = main(command(*files, flags=flags))
+        return json.loads(capsys.readouterr().out) | {"code": code}
+
+    return run
+
+
+@pytest.fixture
+def roll(tmp_path, jpeg) -> Path:
+    """A folder of three photos: two in it, one below."""
+    folder = tmp_path / "roll"
+    for number, name in enumerate(["a.jpg", "b ä.jpg", "day/c.jpg"]):
+        put(folder / name, jpeg(number), mtime_s=1_500_000_000 + number)
+    return folder
