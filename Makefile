@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE_ROLL := sample-roll
 
-.PHONY: help run test check lint types format clean
+.PHONY: help run test check lint types format clean emulators
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ $(SAMPLE_ROLL): | $(READY)
 
 test: $(READY) ## Run all tests
 	@$(BIN)/python -m pytest
+
+emulators: $(READY) ## Run Firestore, Pub/Sub and Cloud Storage on this machine
+	@$(BIN)/python -m demo
 
 lint: $(READY) ## Check format and style
 	@$(BIN)/ruff format --check .

@@ -1,16 +1,62 @@
-"""What several tests share: the real photos beside the checkout, Cloud Storage."""
+"""What several tests share: the real photos beside the checkout, the emulators."""
 
 import os
-import socket
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from gcp_storage_emulator.server import create_server
+import requests
 from google.cloud import storage
 
+from demo.emulators import Emulators, missing, running
+
+if TYPE_CHECKING:
+    from demo.pubsub import PubSub
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--no-skips",
+        action="store_true",
+        help="fail what is skipped, except for want of the data in ../shared",
+    )
+
+
+def _no_skip(
+    report: pytest.TestReport | pytest.CollectReport, config: pytest.Config
+) -> None:
+    # An expected failure is reported as skipped too.
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and "../shared" not in report.longreprtext
+        and config.getoption("no_skips")
+    ):
+        report.outcome = "failed"
+        report.longrepr = f"--no-skips: {report.longreprtext}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _no_skip(report, item.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _no_skip(report, collector.config)
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,14 +117,51 @@ def cloud_storage() -> Iterator[storage.Client]:
     # Beam takes a second to import, which most tests need not spend.
     from transforms.buckets import storage_client
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = create_server("127.0.0.1", port, in_memory=True)
-    server.start()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    with _emulator("storage"):
         storage_client.cache_clear()
         yield storage_client()
         storage_client.cache_clear()
-    server.stop()
+
+
+@pytest.fixture(scope="session")
+def firestore_emulator() -> Iterator[Emulators]:
+    """The Firestore emulator, which clients of Firestore find meanwhile."""
+    with _emulator("firestore") as emulators:
+        yield emulators
+
+
+@pytest.fixture
+def firestore_project(firestore_emulator: Emulators) -> Iterator[str]:
+    """The id of an empty project in the Firestore emulator."""
+    project = f"piccl-{uuid.uuid4().hex[:12]}"
+    yield project
+    host = firestore_emulator.environment["FIRESTORE_EMULATOR_HOST"]
+    # Its memory is one test's, not that of all of them.
+    path = f"emulator/v1/projects/{project}/databases/(default)/documents"
+    requests.delete(f"http://{host}/{path}", timeout=60).raise_for_status()
+
+
+@pytest.fixture(scope="session")
+def pubsub_emulator() -> Iterator[Emulators]:
+    """The Pub/Sub emulator, which clients of Pub/Sub find meanwhile."""
+    with _emulator("pubsub") as emulators:
+        yield emulators
+
+
+@pytest.fixture
+def pubsub(pubsub_emulator: Emulators) -> "PubSub":
+    """A project without topics in the Pub/Sub emulator."""
+    # As heavy as Beam, see above.
+    from demo.pubsub import PubSub
+
+    return PubSub(f"piccl-{uuid.uuid4().hex[:12]}")
+
+
+@contextmanager
+def _emulator(name: str) -> Iterator[Emulators]:
+    if why := missing(name):
+        pytest.skip(why)
+    with running(name) as emulators, pytest.MonkeyPatch.context() as patch:
+        for variable, value in emulators.environment.items():
+            patch.setenv(variable, value)
+        yield emulators

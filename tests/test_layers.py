@@ -18,6 +18,8 @@ BELOW: Final = {
     "transforms": {"models", "store", "apache_beam"},
     "models": set[str](),
     "store": set[str](),
+    # What runs the stream on one's own machine stands beside it.
+    "demo": {"pipeline", "transforms", "store", "apache_beam"},
 }
 
 

@@ -1,0 +1,1 @@
+"""The stream on one's own machine: Google's emulators, and what drives them."""

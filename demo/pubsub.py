@@ -1,0 +1,113 @@
+"""Topics and subscriptions of the Pub/Sub emulator."""
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from google.cloud import pubsub_v1
+from google.pubsub_v1.types import PubsubMessage
+
+from transforms.announcements import METADATA_UPDATE, build_announcement
+
+# The local runner of a stream does nothing else while it waits for a message, up to
+# 30 s: neither does it regroup days. So something has to come in.
+_TICK_EVERY_S: Final = 0.5
+_AT_MOST: Final = 1_000
+# Nobody waits for more to publish together, as clients otherwise do for 10 ms.
+_AT_ONCE: Final = pubsub_v1.types.BatchSettings(max_latency=0.001)
+
+
+def _publisher() -> pubsub_v1.PublisherClient:
+    return pubsub_v1.PublisherClient(_AT_ONCE)
+
+
+@dataclass(frozen=True)
+class PubSub:
+    """One project of the emulator that PUBSUB_EMULATOR_HOST names.
+
+    Attributes:
+        project: Its id; any will do.
+    """
+
+    project: str
+    publisher: pubsub_v1.PublisherClient = field(default_factory=_publisher)
+    subscriber: pubsub_v1.SubscriberClient = field(
+        default_factory=pubsub_v1.SubscriberClient
+    )
+
+    def topic(self, name: str) -> str:
+        """Make a topic; returns projects/P/topics/NAME."""
+        path = self.publisher.topic_path(self.project, name)
+        self.publisher.create_topic(name=path)
+        return path
+
+    def subscription(self, topic: str, name: str) -> str:
+        """Subscribe to a topic's path; returns projects/P/subscriptions/NAME."""
+        path = self.subscriber.subscription_path(self.project, name)
+        self.subscriber.create_subscription(
+            # An emulator that was frozen is not to deliver twice for that.
+            name=path,
+            topic=topic,
+            ack_deadline_seconds=60,
+        )
+        return path
+
+    def publish(self, topic: str, data: bytes, **attributes: str) -> None:
+        """Publish one message; the emulator has it when this returns."""
+        self.publisher.publish(topic, data, **attributes).result(timeout=60)
+
+    def pull_all(self, subscription: str) -> list[PubsubMessage]:
+        """Take every message that waits, in no order."""
+        messages = []
+        while received := self._pull(subscription):
+            messages += received
+        return messages
+
+    def _pull(self, subscription: str) -> list[PubsubMessage]:
+        with warnings.catch_warnings():
+            # Deprecated, for a busy topic may seem empty; the emulator's does not,
+            # and to wait would cost as long as the wait.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            answer = self.subscriber.pull(
+                subscription=subscription,
+                max_messages=_AT_MOST,
+                return_immediately=True,
+            )
+        received = answer.received_messages
+        if received:
+            self.subscriber.acknowledge(
+                subscription=subscription, ack_ids=[one.ack_id for one in received]
+            )
+        return [one.message for one in received]
+
+
+@contextlib.contextmanager
+def ticking(pubsub: PubSub, topic: str) -> Iterator[None]:
+    """Publish what a stream ignores, so that it never waits for a message long."""
+    data, attributes = build_announcement(
+        METADATA_UPDATE,
+        "tick",
+        "users/tick/photos/tick",
+        1,
+        size_bytes=0,
+        created_at=datetime.fromtimestamp(0, UTC),
+    )
+    done = threading.Event()
+
+    def tick() -> None:
+        while not done.wait(_TICK_EVERY_S):
+            # A frozen emulator may be what is being tried.
+            with contextlib.suppress(Exception):
+                pubsub.publisher.publish(topic, data, **attributes)
+
+    thread = threading.Thread(target=tick, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
