@@ -1,6 +1,7 @@
 """The graph that the stream and the backfill share."""
 
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 
 import apache_beam as beam
@@ -55,6 +56,15 @@ class AnalysisSettings:
     detector: DetectorSettings | None
     max_pixels: int
     reanalyse: str
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """What a photo is looked at by, for a dead letter to tell."""
+        return {
+            "piccl": metadata.version("piccl"),
+            "analysis": self.fingerprint,
+            "detector": self.detector.fingerprint if self.detector else None,
+        }
 
 
 def analysis_settings(options: PipelineOptions) -> AnalysisSettings:

@@ -60,5 +60,5 @@ def build_backfill(
     _ = (
         (listed[DEAD], analysed[DEAD])
         | "DeadLetters" >> beam.Flatten()
-        | "WriteDeadLetters" >> WriteDeadLetters(dead_letters)
+        | "WriteDeadLetters" >> WriteDeadLetters(dead_letters, settings.versions)
     )

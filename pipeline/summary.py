@@ -1,5 +1,6 @@
 """What a run did, as a table for a person and as JSON for a program."""
 
+import collections
 import contextlib
 import resource
 import sys
@@ -28,7 +29,7 @@ class Summary:
         rejudged: Of the skipped and tagged, judged again by other thresholds.
         outdated: Of these, analysed by other models or settings.
         gone: Removed between listing and reading.
-        superseded: A newer version is stored already.
+        superseded: A newer version is stored already, or took its place meanwhile.
         removed: Stored photos that were forgotten.
         kept: Stored photos that are gone, in folders that may be unplugged.
         days_grouped: Days whose similar photos were looked for.
@@ -107,12 +108,18 @@ def summarise(
         seconds=round(seconds, 2),
         photos_per_s=round(of("photos_read") / seconds, 2) if seconds else 0.0,
         peak_memory_mib=_peak_memory_mib(),
-        dead_letters={
-            name.removeprefix(_DEAD): n
-            for name, n in sorted(counters.items())
-            if name.startswith(_DEAD)
-        },
+        dead_letters=_by_reason(counters),
     )
+
+
+def _by_reason(counters: Mapping[str, int]) -> dict[str, int]:
+    """Dead letters of all steps together, by name `dead_letters/STEP/REASON`."""
+    reasons: collections.Counter[str] = collections.Counter()
+    for name, number in counters.items():
+        if name.startswith(_DEAD):
+            _, _, reason = name.split("/", 2)
+            reasons[reason] += number
+    return dict(sorted(reasons.items()))
 
 
 def print_summary(console: Console, summary: Summary) -> None:

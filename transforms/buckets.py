@@ -3,29 +3,40 @@
 import dataclasses
 import functools
 import glob
+import io
 import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
 from google.api_core.exceptions import GoogleAPIError, NotFound
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption
+from google.cloud.storage.retry import DEFAULT_RETRY
 
+from models.images import BadPhotoError
+from transforms.announcements import file_time_s
+from transforms.counters import count
 from transforms.elements import LOCAL_BUCKET, UploadEvent
 
 _GS = "gs://"
-# One request fetches most photos whole, and little of a video.
-_CHUNK_BYTES = 8 * 1024 * 1024
 _BEGINNING_BYTES = 64 * 1024
+# To connect, and then from one piece of the answer to the next.
+_TIMEOUT_S = (10.0, 60.0)
+# An outage makes the job wait. After so long it goes on with the other photos.
+_RETRY = DEFAULT_RETRY.with_timeout(600.0).with_delay(maximum=20.0)
 # Generations are stored in 64 bits: nanoseconds until the year 2262.
 _GENERATIONS = 2**63
 
 
 class ObjectGoneError(Exception):
-    """The object, or this generation of it, is not there any more."""
+    """Nothing of this name is there any more."""
+
+
+class SupersededError(Exception):
+    """A newer generation of the object took the place of this one."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +166,7 @@ def _list_blobs(address: str, user_id: str) -> Iterator[UploadEvent]:
                 name=blob.name,
                 generation=int(blob.generation),
                 size_bytes=int(blob.size),
-                updated_at_s=blob.time_created.timestamp(),
+                updated_at_s=file_time_s(blob.time_created, blob.metadata),
             )
 
 
@@ -166,48 +177,111 @@ def storage_client() -> storage.Client:
 
 
 def read_photo(
-    event: UploadEvent, check_format: Callable[[bytes], None]
+    event: UploadEvent, check_format: Callable[[bytes], object], max_bytes: int
 ) -> tuple[bytes, UploadEvent]:
     """Read a photo at the event's generation.
+
+    What passes in Cloud Storage is waited for, up to ten minutes.
 
     Args:
         event: Which photo.
         check_format: Called with the first bytes before the rest is read; what
             it raises ends the reading.
+        max_bytes: Nothing larger is read, whatever the event says of its size.
 
     Returns:
         The bytes, and the event as it holds for them: a local file may have
         changed since it was listed, and then its present state counts.
 
     Raises:
-        ObjectGoneError: It was removed or superseded.
+        BadPhotoError: It is larger than `max_bytes`.
+        ObjectGoneError: It was removed.
+        SupersededError: It was overwritten.
         OSError: It can not be read.
     """
+    if event.bucket == LOCAL_BUCKET:
+        return _read_file(event, check_format, max_bytes)
+    download = functools.partial(_download, event, check_format, max_bytes)
     try:
-        with _opened(event) as file:
-            if event.bucket == LOCAL_BUCKET:
-                info = os.fstat(file.fileno())
-                event = dataclasses.replace(
-                    event,
-                    generation=info.st_mtime_ns,
-                    size_bytes=info.st_size,
-                    updated_at_s=info.st_mtime,
-                )
-                check_format(os.pread(file.fileno(), _BEGINNING_BYTES, 0))
-                return file.read(), event
-            beginning = file.read(_BEGINNING_BYTES)
-            check_format(beginning)
-            # Going back to the start would cost a request for the object's size.
-            return beginning + file.read(), event
-    except (FileNotFoundError, NotFound) as err:
-        raise ObjectGoneError(event.path) from err
-    except GoogleAPIError as err:
+        return _RETRY(download, on_error=_count_retry)(), event
+    except (GoogleAPIError, GoogleAuthError) as err:
         raise OSError(f"Cloud Storage: {err}") from err
 
 
-def _opened(event: UploadEvent) -> IO[bytes]:
-    if event.bucket == LOCAL_BUCKET:
-        return open(event.name, "rb")
+def check_size(size_bytes: int, max_bytes: int) -> None:
+    """Refuse a photo that would be too much to hold in memory.
+
+    Raises:
+        BadPhotoError: It is larger.
+    """
+    if size_bytes > max_bytes:
+        raise BadPhotoError(
+            f"too large: {size_bytes / 2**20:,.0f} MiB, "
+            f"the limit is {max_bytes / 2**20:,.0f} MiB"
+        )
+
+
+def _read_file(
+    event: UploadEvent, check_format: Callable[[bytes], object], max_bytes: int
+) -> tuple[bytes, UploadEvent]:
+    try:
+        with open(event.name, "rb") as file:
+            info = os.fstat(file.fileno())
+            check_size(info.st_size, max_bytes)
+            event = dataclasses.replace(
+                event,
+                generation=info.st_mtime_ns,
+                size_bytes=info.st_size,
+                updated_at_s=info.st_mtime,
+            )
+            check_format(os.pread(file.fileno(), _BEGINNING_BYTES, 0))
+            return file.read(), event
+    except FileNotFoundError as err:
+        raise ObjectGoneError(event.path) from err
+
+
+def _download(
+    event: UploadEvent, check_format: Callable[[bytes], object], max_bytes: int
+) -> bytes:
     bucket = storage_client().bucket(event.bucket)
     blob = bucket.blob(event.name, generation=event.generation)
-    return cast(IO[bytes], blob.open("rb", chunk_size=_CHUNK_BYTES))
+    received = _Received(check_format, max_bytes)
+    try:
+        # In one request, so that the checksum of the whole is compared.
+        blob.download_to_file(received, timeout=_TIMEOUT_S, retry=None)
+    except NotFound as err:
+        live = bucket.get_blob(event.name, timeout=_TIMEOUT_S, retry=None)
+        if live is not None and live.generation > event.generation:
+            raise SupersededError(event.path) from err
+        raise ObjectGoneError(event.path) from err
+    except DataCorruption as err:
+        # On its way; the next try may fare better.
+        raise ConnectionError(str(err)) from err
+    # The answer tells; the emulator's does not, and may be of any generation.
+    if blob.generation not in (None, event.generation):
+        raise SupersededError(event.path)
+    if received.tell() < _BEGINNING_BYTES:
+        check_format(received.getvalue())
+    return received.getvalue()
+
+
+class _Received(io.BytesIO):
+    """What has come of a download; its beginning decides whether the rest comes."""
+
+    def __init__(self, check_format: Callable[[bytes], object], max_bytes: int) -> None:
+        super().__init__()
+        self._check_format = check_format
+        self._max_bytes = max_bytes
+
+    def write(self, chunk: bytes) -> int:  # type: ignore[override]
+        before = self.tell()
+        written = super().write(chunk)
+        if before < _BEGINNING_BYTES <= self.tell():
+            self._check_format(bytes(self.getbuffer()[:_BEGINNING_BYTES]))
+        # More than its size may come of an object that is stored compressed.
+        check_size(self.tell(), self._max_bytes)
+        return written
+
+
+def _count_retry(_: Exception) -> None:
+    count("bucket_retries")

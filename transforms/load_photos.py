@@ -10,8 +10,13 @@ from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from models.budget import Budget
 from models.images import BadPhotoError, check_format, decode
-from transforms.buckets import ObjectGoneError, read_photo
-from transforms.counters import count
+from transforms.buckets import (
+    ObjectGoneError,
+    SupersededError,
+    check_size,
+    read_photo,
+)
+from transforms.counters import count, observe, timed
 from transforms.dead_letters import DEAD, DeadOutput, dead_letter
 from transforms.elements import DeadLetter, Photo, UploadEvent
 
@@ -56,36 +61,42 @@ class _LoadPhotoDoFn(beam.DoFn):
         self, event: UploadEvent
     ) -> Iterator[Photo | _OnlyObjectsOutput | _GoneOutput | DeadOutput]:
         try:
-            photo = self._load(event)
+            with timed("LoadPhotos"):
+                photo = self._load(event)
             # What changed since it was listed is a new photo.
             if event.only_objects and photo.event.generation == event.generation:
                 yield TaggedOutput(ONLY_OBJECTS, photo)
             else:
                 yield photo
-        except ObjectGoneError:
-            count("photos_gone")
+        except SupersededError:
+            count("photos_superseded")
+        except ObjectGoneError as err:
+            if event.announcement is None:
+                count("photos_gone")
+            else:
+                # Its removal is announced too, and whoever replays the letter
+                # later than that finds it settled.
+                yield _letter(event, "object is gone", f"nothing is at {err}", err)
         except BadPhotoError as err:
             reason, _, _ = str(err).partition(":")
-            yield _letter(event, reason, str(err))
+            yield _letter(event, reason, str(err), err)
             if event.known_generation is not None and not event.only_objects:
                 yield _overwritten(event)
         except OSError as err:
-            yield _letter(event, "can not be read", err.strerror or str(err))
+            yield _letter(event, "can not be read", err.strerror or str(err), err)
             if event.known_generation not in (None, event.generation):
                 yield _overwritten(event)
 
     def _load(self, event: UploadEvent) -> Photo:
-        if event.size_bytes > _MAX_BYTES:
-            raise BadPhotoError(
-                f"too large: {event.size_bytes / 2**20:,.0f} MiB, "
-                f"the limit is {_MAX_BYTES / 2**20:,.0f} MiB"
-            )
+        # Before it waits for that much of the budget.
+        check_size(event.size_bytes, _MAX_BYTES)
         with _ENCODED.take(event.size_bytes):
-            data, event = read_photo(event, check_format)
+            data, event = read_photo(event, check_format, _MAX_BYTES)
             decoded = decode(
                 data, max_pixels=self._max_pixels, with_full_gray=self._with_full_gray
             )
         count("photos_decoded")
+        observe("bytes/photo", len(data))
         return Photo(
             event=event,
             decoded=decoded,
@@ -100,7 +111,7 @@ def _overwritten(event: UploadEvent) -> _GoneOutput:
     return TaggedOutput(GONE, older)
 
 
-def _letter(event: UploadEvent, reason: str, detail: str) -> DeadOutput:
+def _letter(event: UploadEvent, reason: str, detail: str, err: Exception) -> DeadOutput:
     return dead_letter(
         DeadLetter(
             step="LoadPhotos",
@@ -109,5 +120,8 @@ def _letter(event: UploadEvent, reason: str, detail: str) -> DeadOutput:
             user_id=event.user_id,
             path=event.path,
             generation=event.generation,
+            # What went wrong at first tells more than what it was made of here.
+            exception=type(err.__cause__ or err).__name__,
+            announcement=event.announcement,
         )
     )

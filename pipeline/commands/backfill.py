@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -30,9 +29,6 @@ command again looks only at what is new, and an interrupted run goes on.
 
 Options that are not listed here go to Apache Beam, as --runner=DataflowRunner."""
 
-# What Firestore allows in a path and Firebase as a user's id.
-_USER_ID: Final = re.compile(r"(?!\.{1,2}$|__.*__$)[^/\s\x00-\x1f\x7f]{1,128}")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Beam takes a second to import, which other commands need not spend.
@@ -51,20 +47,13 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
 
     from pipeline.analyse import analysis_settings
     from pipeline.backfill import build_backfill
-    from pipeline.detector import hint_for_tags, load
-    from pipeline.launch import (
-        import_tensorflow,
-        new_pipeline,
-        pipeline_options,
-        run_job,
-        without_stderr,
-    )
+    from pipeline.detector import hint_for_tags
+    from pipeline.launch import load_models, new_pipeline, pipeline_options, run_job
     from pipeline.options import DetectorOptions
     from pipeline.progress import show_progress
     from pipeline.summary import print_summary, summarise
     from store.records import StoreError
     from store.urls import open_store
-    from transforms.score_darkness import DarknessModelHandler
 
     options = pipeline_options(beam_args, args, _groups())
     check_user(args.user)
@@ -82,16 +71,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     # Named, because a running job has stderr to itself.
     console = Console(file=sys.stderr)
     console.print("Loading the models")
-    with without_stderr():
-        import_tensorflow()
-        try:
-            DarknessModelHandler(settings.dark_model).load_model()
-        except (ValueError, OSError) as err:
-            raise UsageError(
-                f"--dark-model: no model in {settings.dark_model}"
-            ) from err
-        if settings.detector is not None:
-            load(settings.detector)
+    load_models(settings)
     started_s = time.monotonic()
     # A failed job leaves its half-written files there, not beside the photos.
     with tempfile.TemporaryDirectory() as temporary:
@@ -139,7 +119,9 @@ def check_user(user_id: str) -> None:
     Raises:
         UsageError: It can not.
     """
-    if not _USER_ID.fullmatch(user_id):
+    from store.records import valid_user_id
+
+    if not valid_user_id(user_id):
         raise UsageError(
             f"--user {user_id!r}: a user's id is 1 to 128 characters without "
             "spaces and slashes"

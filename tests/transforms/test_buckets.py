@@ -1,21 +1,42 @@
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from google.cloud.storage.retry import DEFAULT_RETRY
 
+from models.images import BadPhotoError
+from tests.transforms.trouble import (
+    Proxy,
+    Trouble,
+    answers,
+    hangs_up,
+    is_slow,
+    lead_to,
+    running_proxy,
+    sends,
+)
+from transforms import buckets
+from transforms.announcements import (
+    FILE_TIME_KEY,
+    FINALIZE,
+    build_announcement,
+    parse_announcement,
+)
 from transforms.buckets import (
     ListingError,
     ObjectGoneError,
+    SupersededError,
     list_photos,
     read_photo,
-    storage_client,
 )
+from transforms.counters import counted_here, reset_counted_here
 from transforms.elements import UploadEvent
+
+_LIMIT = 50_000_000
 
 
 def _put(path: Path, data: bytes = b"photo") -> str:
@@ -201,7 +222,7 @@ class TestReadFile:
         data = os.urandom(200_000)
         event = _event(_put(tmp_path / "a.jpg", data))
         seen: list[bytes] = []
-        assert read_photo(event, seen.append) == (data, event)
+        assert read_photo(event, seen.append, _LIMIT) == (data, event)
         assert seen == [data[: 64 * 1024]]
 
     def test_what_the_check_raises_ends_the_reading(self, tmp_path: Path) -> None:
@@ -211,7 +232,7 @@ class TestReadFile:
             raise LookupError(beginning)
 
         with pytest.raises(LookupError, match="photo"):
-            read_photo(event, refuse)
+            read_photo(event, refuse, _LIMIT)
 
     def test_changed_file_counts_as_it_is_now(self, tmp_path: Path) -> None:
         path = _put(tmp_path / "a.jpg", b"old")
@@ -219,7 +240,7 @@ class TestReadFile:
         listed = _event(path)
         _put(tmp_path / "a.jpg", b"longer than before")
         os.utime(path, ns=(0, 2 * 10**18))
-        data, event = read_photo(listed, _accept)
+        data, event = read_photo(listed, _accept, _LIMIT)
         assert data == b"longer than before"
         assert event == _event(path)
         assert (event.generation, event.size_bytes) == (2 * 10**18, 18)
@@ -228,14 +249,20 @@ class TestReadFile:
         event = _event(_put(tmp_path / "a.jpg"))
         (tmp_path / "a.jpg").unlink()
         with pytest.raises(ObjectGoneError):
-            read_photo(event, _accept)
+            read_photo(event, _accept, _LIMIT)
+
+    def test_file_that_grew_too_large(self, tmp_path: Path) -> None:
+        event = _event(_put(tmp_path / "a.jpg"))
+        _put(tmp_path / "a.jpg", bytes(3 * 2**20))
+        with pytest.raises(BadPhotoError, match="too large: 3 MiB, the limit is 2 MiB"):
+            read_photo(event, _accept, 2 * 2**20)
 
     def test_what_became_a_folder_can_not_be_read(self, tmp_path: Path) -> None:
         event = _event(_put(tmp_path / "a.jpg"))
         (tmp_path / "a.jpg").unlink()
         (tmp_path / "a.jpg").mkdir()
         with pytest.raises(IsADirectoryError):
-            read_photo(event, _accept)
+            read_photo(event, _accept, _LIMIT)
 
 
 @pytest.fixture
@@ -294,49 +321,190 @@ class TestCloudStorage:
         _upload(bucket, "a.jpg", data)
         event = _event(f"gs://{bucket.name}")
         seen: list[bytes] = []
-        assert read_photo(event, seen.append) == (data, event)
+        assert read_photo(event, seen.append, _LIMIT) == (data, event)
         assert seen == [data[: 64 * 1024]]
 
-    def test_asks_for_the_generation(
-        self, bucket: storage.Bucket, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("metadata", [None, {FILE_TIME_KEY: "1600000000"}])
+    def test_announcement_tells_the_same(
+        self, bucket: storage.Bucket, metadata: dict[str, str] | None
     ) -> None:
-        # The emulator does not look at it, so the request is what can be seen.
-        _upload(bucket, "a.jpg")
-        event = _event(f"gs://{bucket.name}")
-        asked: list[str] = []
-        session = storage_client()._http
-        send = session.request
+        blob = bucket.blob("users/ann/photos/a.jpg")
+        blob.metadata = metadata
+        blob.upload_from_string(b"photo")
+        data, attributes = build_announcement(
+            FINALIZE,
+            bucket.name,
+            blob.name,
+            blob.generation,
+            size_bytes=blob.size,
+            created_at=blob.time_created,
+            metadata=blob.metadata or {},
+        )
+        assert _event(f"gs://{bucket.name}") == parse_announcement(attributes, data)
 
-        def request(method: str, url: str, **rest: object) -> object:
-            asked.append(url)
-            return send(method, url, **rest)
-
-        monkeypatch.setattr(session, "request", request)
-        read_photo(event, _accept)
-        # Real answers repeat the generation; without it the second is lost here.
-        assert f"generation={event.generation}" in asked[0]
-        assert all("alt=media" in url for url in asked)
+    def test_time_of_the_file_counts_where_the_uploader_set_it(
+        self, bucket: storage.Bucket
+    ) -> None:
+        blob = bucket.blob("a.jpg")
+        blob.metadata = {FILE_TIME_KEY: "1600000000.125"}
+        blob.upload_from_string(b"photo")
+        assert _event(f"gs://{bucket.name}").updated_at_s == 1_600_000_000.125
 
     def test_removed_object_is_gone(self, bucket: storage.Bucket) -> None:
         _upload(bucket, "a.jpg")
         event = _event(f"gs://{bucket.name}")
         bucket.blob("a.jpg").delete()
-        with pytest.raises(ObjectGoneError):
-            read_photo(event, _accept)
+        with pytest.raises(ObjectGoneError, match=f"^{event.path}$"):
+            read_photo(event, _accept, _LIMIT)
+
+    @pytest.mark.parametrize("size", [10, 70_000])
+    def test_what_the_check_raises_ends_the_reading(
+        self, bucket: storage.Bucket, size: int
+    ) -> None:
+        _upload(bucket, "a.jpg", bytes(size))
+        seen: list[bytes] = []
+
+        def refuse(beginning: bytes) -> None:
+            seen.append(beginning)
+            raise BadPhotoError("not a photo")
+
+        with pytest.raises(BadPhotoError, match="not a photo"):
+            read_photo(_event(f"gs://{bucket.name}"), refuse, _LIMIT)
+        assert seen == [bytes(size)[: 64 * 1024]]
+
+    def test_object_is_larger_than_announced(self, bucket: storage.Bucket) -> None:
+        _upload(bucket, "a.jpg", bytes(5_000_000))
+        event = replace(_event(f"gs://{bucket.name}"), size_bytes=17)
+        with pytest.raises(BadPhotoError, match="too large: 1 MiB, the limit is 1 MiB"):
+            read_photo(event, _accept, 2**20)
 
     def test_no_connection_is_an_os_error(
         self, cloud_storage: storage.Client, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        unreachable = storage.Client(
-            project="p",
-            credentials=AnonymousCredentials(),
-            client_options={"api_endpoint": "http://127.0.0.1:1"},
-        )
-        # Two minutes of trying again, made short.
+        lead_to("http://127.0.0.1:1", monkeypatch)
+        # Minutes of trying again, made short.
         monkeypatch.setattr(DEFAULT_RETRY, "_timeout", 0.1)
-        monkeypatch.setattr("transforms.buckets.storage_client", lambda: unreachable)
+        monkeypatch.setattr(buckets, "_RETRY", DEFAULT_RETRY)
         event = UploadEvent("ann", "bucket", "a.jpg", 1, 5, 0.0)
         with pytest.raises(OSError, match="Cloud Storage: "):
-            read_photo(event, _accept)
+            read_photo(event, _accept, _LIMIT)
         with pytest.raises(OSError, match="can not list gs://bucket: "):
             list(list_photos("gs://bucket", "ann"))
+
+
+@pytest.fixture
+def proxy(
+    cloud_storage: storage.Client, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Proxy]:
+    """What `gs://` leads to; in a hurry, where the real one waits for minutes."""
+    with running_proxy() as proxy:
+        lead_to(proxy.url, monkeypatch)
+        in_a_hurry = buckets._RETRY.with_delay(initial=0.01, maximum=0.05)
+        monkeypatch.setattr(buckets, "_RETRY", in_a_hurry)
+        monkeypatch.setattr(buckets, "_TIMEOUT_S", (5.0, 0.5))
+        reset_counted_here()
+        yield proxy
+
+
+class TestTrouble:
+    @pytest.mark.parametrize(
+        "trouble",
+        [
+            [answers(503)] * 5,
+            [answers(status) for status in (429, 500, 502, 504, 408)],
+            [hangs_up] * 3,
+            [sends(change=lambda body: body[:100_000])] * 2,
+            [sends(change=lambda body: body[:-1] + b"?")] * 2,
+            [is_slow],
+            [is_slow, answers(503), hangs_up, is_slow],
+        ],
+        ids=["503", "others", "reset", "cut", "corrupt", "slow", "mixed"],
+    )
+    def test_what_passes_is_waited_for(
+        self, bucket: storage.Bucket, proxy: Proxy, trouble: list[Trouble]
+    ) -> None:
+        data = os.urandom(200_000)
+        _upload(bucket, "a.jpg", data)
+        event = _event(f"gs://{bucket.name}")
+        proxy.trouble += trouble
+        assert read_photo(event, _accept, _LIMIT) == (data, event)
+        assert proxy.trouble == []
+        assert counted_here() == {"bucket_retries": len(trouble)}
+
+    def test_what_does_not_pass_is_given_up(
+        self, bucket: storage.Bucket, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _upload(bucket, "a.jpg")
+        event = _event(f"gs://{bucket.name}")
+        assert buckets._RETRY.timeout == 600.0
+        monkeypatch.setattr(buckets, "_RETRY", buckets._RETRY.with_timeout(0.5))
+        proxy.trouble += [answers(503)] * 1_000
+        with pytest.raises(OSError, match=r"Cloud Storage: .*503"):
+            read_photo(event, _accept, _LIMIT)
+        assert counted_here()["bucket_retries"] > 5
+
+    def test_what_is_forbidden_stays_so(
+        self, bucket: storage.Bucket, proxy: Proxy
+    ) -> None:
+        _upload(bucket, "a.jpg")
+        event = _event(f"gs://{bucket.name}")
+        proxy.trouble.append(answers(403))
+        with pytest.raises(OSError, match="Cloud Storage: 403"):
+            read_photo(event, _accept, _LIMIT)
+        assert counted_here() == {}
+
+
+class TestGenerations:
+    # The emulator looks at none, so the proxy is what has them here.
+
+    def test_is_asked_for(self, bucket: storage.Bucket, proxy: Proxy) -> None:
+        _upload(bucket, "a.jpg", bytes(20_000_000))
+        event = _event(f"gs://{bucket.name}")
+        proxy.asked.clear()
+        read_photo(event, _accept, _LIMIT)
+        (asked,) = proxy.asked
+        assert f"generation={event.generation}" in asked
+        assert "alt=media" in asked
+
+    def test_is_the_one_that_came(self, bucket: storage.Bucket, proxy: Proxy) -> None:
+        _upload(bucket, "a.jpg")
+        event = _event(f"gs://{bucket.name}")
+        same = {"X-Goog-Generation": str(event.generation)}
+        proxy.trouble.append(sends(same))
+        assert read_photo(event, _accept, _LIMIT) == (b"photo", event)
+
+    def test_another_one_came(self, bucket: storage.Bucket, proxy: Proxy) -> None:
+        _upload(bucket, "a.jpg")
+        event = _event(f"gs://{bucket.name}")
+        proxy.trouble.append(sends({"X-Goog-Generation": str(event.generation + 1)}))
+        with pytest.raises(SupersededError):
+            read_photo(event, _accept, _LIMIT)
+
+    def test_old_one_is_superseded_where_there_is_a_newer(
+        self, bucket: storage.Bucket, proxy: Proxy
+    ) -> None:
+        _upload(bucket, "a.jpg")
+        event = _event(f"gs://{bucket.name}")
+        _upload(bucket, "a.jpg", b"edited")
+        proxy.trouble.append(answers(404))
+        with pytest.raises(SupersededError):
+            read_photo(event, _accept, _LIMIT)
+
+    def test_new_one_is_gone_where_there_is_an_older(
+        self, bucket: storage.Bucket, proxy: Proxy
+    ) -> None:
+        _upload(bucket, "a.jpg")
+        event = _event(f"gs://{bucket.name}")
+        proxy.trouble.append(answers(404))
+        with pytest.raises(ObjectGoneError):
+            read_photo(event, _accept, _LIMIT)
+
+    def test_outage_while_it_asks_for_a_newer(
+        self, bucket: storage.Bucket, proxy: Proxy
+    ) -> None:
+        event = UploadEvent("ann", bucket.name, "a.jpg", 1, 5, 0.0)
+        _upload(bucket, "a.jpg")
+        proxy.trouble += [answers(404), answers(503), answers(404)]
+        with pytest.raises(SupersededError):
+            read_photo(event, _accept, _LIMIT)
+        assert counted_here() == {"bucket_retries": 1}

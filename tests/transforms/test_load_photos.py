@@ -1,5 +1,6 @@
 import hashlib
 import os
+import uuid
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,9 +11,11 @@ import numpy as np
 import pytest
 from apache_beam.testing.test_pipeline import TestPipeline
 from apache_beam.testing.util import assert_that, equal_to
+from google.cloud import storage
 from PIL import Image
 
 from models.images import FORMATS, decode
+from tests.transforms.trouble import answers, lead_to, running_proxy
 from transforms.buckets import list_photos
 from transforms.counters import counted_here, reset_counted_here
 from transforms.dead_letters import DEAD
@@ -56,7 +59,9 @@ def _check_outputs(
         assert_that(loaded[DEAD], equal_to(dead or []), label="Dead")
 
 
-def _dead(event: UploadEvent, reason: str, detail: str) -> DeadLetter:
+def _dead(
+    event: UploadEvent, reason: str, detail: str, exception: str = "BadPhotoError"
+) -> DeadLetter:
     return DeadLetter(
         step="LoadPhotos",
         reason=reason,
@@ -64,6 +69,8 @@ def _dead(event: UploadEvent, reason: str, detail: str) -> DeadLetter:
         user_id="ann",
         path=event.path,
         generation=event.generation,
+        exception=exception,
+        announcement=event.announcement,
     )
 
 
@@ -83,6 +90,15 @@ def test_photo_is_decoded_and_described(tmp_path: Path) -> None:
 
     _check_outputs([event], photos=check)
     assert counted_here() == {"photos_decoded": 1}
+
+
+def test_size_and_time_are_observed(tmp_path: Path, measured) -> None:
+    event = _photo(tmp_path / "a.jpg")
+    with measured() as (p, metrics):
+        _ = p | beam.Create([event]) | LoadPhotos(_LIMIT)
+    size = metrics.distributions["bytes/photo"]
+    assert (size.count, size.sum) == (1, event.size_bytes)
+    assert metrics.distributions["ms/LoadPhotos"].count == 1
 
 
 def test_full_gray_is_kept_if_asked_for(tmp_path: Path) -> None:
@@ -118,6 +134,77 @@ def test_removed_photo_is_counted_and_no_dead_letter(tmp_path: Path) -> None:
     assert counted_here() == {"photos_gone": 1}
 
 
+class TestBucket:
+    @pytest.fixture
+    def bucket(self, cloud_storage: storage.Client) -> storage.Bucket:
+        return cloud_storage.create_bucket(f"photos-{uuid.uuid4().hex}")
+
+    def _event(self, bucket: storage.Bucket, data: bytes) -> UploadEvent:
+        bucket.blob("users/ann/photos/a.jpg").upload_from_string(data)
+        (event,) = list_photos(f"gs://{bucket.name}", "ann")
+        assert isinstance(event, UploadEvent)
+        return event
+
+    def test_what_went_after_it_was_listed_is_counted(
+        self, bucket: storage.Bucket
+    ) -> None:
+        event = self._event(bucket, b"photo")
+        bucket.blob("users/ann/photos/a.jpg").delete()
+        _check_outputs([event])
+        assert counted_here() == {"photos_gone": 1}
+
+    def test_what_went_after_it_was_announced_is_a_dead_letter(
+        self, bucket: storage.Bucket
+    ) -> None:
+        event = replace(self._event(bucket, b"photo"), announcement="{}")
+        bucket.blob("users/ann/photos/a.jpg").delete()
+        detail = f"nothing is at gs://{bucket.name}/users/ann/photos/a.jpg"
+        _check_outputs(
+            [event], dead=[_dead(event, "object is gone", detail, "NotFound")]
+        )
+        assert counted_here() == {"dead_letters/LoadPhotos/object is gone": 1}
+
+    @pytest.mark.parametrize("announcement", [None, "{}"], ids=["listed", "announced"])
+    def test_what_was_overwritten_is_counted(
+        self,
+        bucket: storage.Bucket,
+        announcement: str | None,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        event = replace(self._event(bucket, b"photo"), announcement=announcement)
+        self._event(bucket, b"edited")
+        with running_proxy() as proxy:
+            lead_to(proxy.url, monkeypatch)
+            proxy.trouble.append(answers(404))
+            _check_outputs([event])
+        assert counted_here() == {"photos_superseded": 1}
+
+    def test_announcement_is_handed_on_with_a_bad_photo(
+        self, bucket: storage.Bucket
+    ) -> None:
+        event = replace(self._event(bucket, b""), announcement='{"a": 1}')
+        _check_outputs([event], dead=[_dead(event, "empty file", "empty file")])
+
+    def test_what_can_not_be_read_says_why(
+        self, bucket: storage.Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        event = replace(self._event(bucket, b"photo"), announcement='{"a": 1}')
+
+        def check(letters: list[DeadLetter]) -> None:
+            (letter,) = letters
+            assert letter.reason == "can not be read"
+            assert letter.detail.startswith("Cloud Storage: 403")
+            assert letter.exception == "Forbidden"
+            assert letter.announcement == event.announcement
+
+        with running_proxy() as proxy:
+            lead_to(proxy.url, monkeypatch)
+            proxy.trouble.append(answers(403))
+            with TestPipeline() as p:
+                loaded = p | beam.Create([event]) | LoadPhotos(_LIMIT)
+                assert_that(loaded[DEAD], check)
+
+
 def test_bad_photos_are_dead_letters_with_a_reason(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("Dear diary")
@@ -145,6 +232,10 @@ def test_bad_photos_are_dead_letters_with_a_reason(tmp_path: Path) -> None:
         "text.jpg": "not a photo",
         "large.png": "too large",
     }
+    exceptions = {
+        "folder.jpg": "IsADirectoryError",
+        "header.png": "UnidentifiedImageError",
+    }
     events = {name: _event(tmp_path / name) for name in details}
     (tmp_path / "folder.jpg").unlink()
     (tmp_path / "folder.jpg").mkdir()
@@ -157,12 +248,17 @@ def test_bad_photos_are_dead_letters_with_a_reason(tmp_path: Path) -> None:
         [good[0], *events.values(), *good[1:]],
         photos=check,
         dead=[
-            _dead(events[name], reasons.get(name, detail), detail)
+            _dead(
+                events[name],
+                reasons.get(name, detail),
+                detail,
+                exceptions.get(name, "BadPhotoError"),
+            )
             for name, detail in details.items()
         ],
     )
     counted = {
-        f"dead_letters/{reasons.get(name, detail)}": 1
+        f"dead_letters/LoadPhotos/{reasons.get(name, detail)}": 1
         for name, detail in details.items()
     }
     assert counted_here() == counted | {"photos_decoded": 3}

@@ -153,7 +153,7 @@ class TestListUploads:
         assert counted_here() == {
             "photos_listed": 4,
             "photos_read": 4,
-            "dead_letters/can not be listed": 2,
+            "dead_letters/ListUploads/can not be listed": 2,
         }
 
     def test_folder_and_bucket(self, roll: Path, cloud_storage: storage.Client) -> None:
