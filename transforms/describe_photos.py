@@ -5,6 +5,7 @@ from dataclasses import replace
 import apache_beam as beam
 
 from models.descriptors import describe, exposure
+from transforms.counters import timed
 from transforms.elements import Photo
 
 
@@ -16,8 +17,9 @@ class DescribePhotos(beam.PTransform):
 
 
 def _describe(photo: Photo) -> Photo:
-    return replace(
-        photo,
-        descriptor=describe(photo.decoded.rgb),
-        exposure=exposure(photo.decoded.rgb),
-    )
+    with timed("DescribePhotos"):
+        return replace(
+            photo,
+            descriptor=describe(photo.decoded.rgb),
+            exposure=exposure(photo.decoded.rgb),
+        )

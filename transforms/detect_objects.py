@@ -20,6 +20,7 @@ from models.yolov3.detector import (
     load_detector,
 )
 from models.yolov3.features import embed
+from transforms.counters import timed
 from transforms.elements import Photo
 
 _LOADING: Final = threading.Lock()
@@ -98,12 +99,15 @@ class DetectorModelHandler(ModelHandler[Photo, Photo, NamedDetector]):
         model: NamedDetector,
         inference_args: Mapping[str, Any] | None = None,
     ) -> Iterator[Photo]:
-        found = detect(
-            model.detector,
-            [photo.decoded.rgb for photo in batch],
-            resize=self._settings.resize,
-            threshold=CONFIDENCE_FLOOR,
-        )
+        with timed("DetectObjects/batch"):
+            found = list(
+                detect(
+                    model.detector,
+                    [photo.decoded.rgb for photo in batch],
+                    resize=self._settings.resize,
+                    threshold=CONFIDENCE_FLOOR,
+                )
+            )
         for photo, (seen, features) in zip(batch, found, strict=True):
             width, height = photo.decoded.width, photo.decoded.height
             yield replace(

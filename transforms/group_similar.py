@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from models.similarity import (
     recommend_deletion,
 )
 from store.records import DayOutcome, DayPhoto
-from transforms.counters import count
+from transforms.counters import count, observe, timed
 from transforms.elements import Day
 from transforms.store_dofn import StoreDoFn
 
@@ -45,9 +45,16 @@ class GroupSimilar(beam.PTransform):
                 tuple[tuple[str, str], None]
             )
             | "GroupByUserAndDate" >> beam.GroupByKey()
-            | "Days" >> beam.Keys()
+            | "Days" >> beam.FlatMap(_arrived).with_output_types(Day)
             | "Settle" >> beam.ParDo(self._do_fn).with_output_types(Day)
         )
+
+
+def _arrived(element: tuple[Day, Iterable[None]]) -> Iterator[Day]:
+    """The day; none if a window of a stream fires with nothing new in it."""
+    day, arrivals = element
+    if any(True for _ in arrivals):
+        yield day
 
 
 class ReadPendingDays(beam.PTransform):
@@ -90,13 +97,30 @@ class _SettleDayDoFn(StoreDoFn):
 
     def process(self, day: Day) -> Iterator[Day]:
         user_id, date = day
-        changed = self._store.settle(user_id, date, self._outcomes)
+        # Of the last try, which is the one that is written; None if nothing waits.
+        settled: Mapping[str, DayOutcome] | None = None
+
+        def group(photos: Sequence[DayPhoto]) -> Mapping[str, DayOutcome]:
+            nonlocal settled
+            settled = day_outcomes(photos, self._options)
+            return settled
+
+        with timed("GroupSimilar"):
+            changed = self._store.settle(user_id, date, group)
         count("days_grouped")
         count("photos_regrouped", changed)
+        if settled is not None:
+            _observe_day(settled.values())
         yield user_id, date
 
-    def _outcomes(self, photos: Sequence[DayPhoto]) -> Mapping[str, DayOutcome]:
-        return day_outcomes(photos, self._options)
+
+def _observe_day(outcomes: Collection[DayOutcome]) -> None:
+    """Distributions, as a day is regrouped often and sums would grow with it."""
+    groups = {one.similar_group for one in outcomes if one.similar_group is not None}
+    observe("day/photos", len(outcomes))
+    observe("day/groups", len(groups))
+    observe("day/similar", sum(one.similar for one in outcomes))
+    observe("day/recommended", sum(one.delete for one in outcomes))
 
 
 def day_outcomes(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import apache_beam as beam
 
 from models.blur import laplacian_variance, sharpness
+from transforms.counters import timed
 from transforms.elements import Photo
 
 
@@ -25,16 +26,18 @@ class ScoreBlur(beam.PTransform):
 
 
 def _sharpness(photo: Photo) -> Photo:
-    return replace(photo, sharpness=sharpness(photo.decoded.rgb))
+    with timed("ScoreBlur"):
+        return replace(photo, sharpness=sharpness(photo.decoded.rgb))
 
 
 def _paper_sharpness(photo: Photo) -> Photo:
     gray = photo.decoded.full_gray
     if gray is None:
         raise ValueError("the paper's method needs the photo at full size")
-    return replace(
-        photo,
-        sharpness=round(laplacian_variance(gray), 2),
-        # The full frame goes no further.
-        decoded=replace(photo.decoded, full_gray=None),
-    )
+    with timed("ScoreBlur"):
+        return replace(
+            photo,
+            sharpness=round(laplacian_variance(gray), 2),
+            # The full frame goes no further.
+            decoded=replace(photo.decoded, full_gray=None),
+        )

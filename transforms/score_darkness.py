@@ -11,6 +11,7 @@ import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from models.darkness.network import SCORING_BATCH, load, prepare, score
+from transforms.counters import timed
 from transforms.elements import Photo
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ class DarknessModelHandler(ModelHandler[Photo, Photo, "keras.Model"]):
         model: "keras.Model",
         inference_args: Mapping[str, Any] | None = None,
     ) -> Iterator[Photo]:
-        inputs = np.stack([prepare(photo.decoded.rgb) for photo in batch])
-        for photo, probability in zip(batch, score(model, inputs), strict=True):
+        with timed("ScoreDarkness/batch"):
+            inputs = np.stack([prepare(photo.decoded.rgb) for photo in batch])
+            probabilities = score(model, inputs)
+        for photo, probability in zip(batch, probabilities, strict=True):
             # Rounded, so that another processor comes to the same verdict.
             yield replace(photo, dark_probability=round(float(probability), 4))
 

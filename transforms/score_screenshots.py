@@ -5,6 +5,7 @@ from dataclasses import replace
 import apache_beam as beam
 
 from models.screenshots import screenshot_probability
+from transforms.counters import timed
 from transforms.elements import Photo
 
 
@@ -17,11 +18,12 @@ class ScoreScreenshots(beam.PTransform):
 
 def _score(photo: Photo) -> Photo:
     decoded = photo.decoded
-    probability = screenshot_probability(
-        decoded.rgb,
-        width=decoded.width,
-        height=decoded.height,
-        image_format=decoded.format,
-        by_camera=decoded.capture.by_camera,
-    )
+    with timed("ScoreScreenshots"):
+        probability = screenshot_probability(
+            decoded.rgb,
+            width=decoded.width,
+            height=decoded.height,
+            image_format=decoded.format,
+            by_camera=decoded.capture.by_camera,
+        )
     return replace(photo, screenshot_probability=round(probability, 4))

@@ -8,7 +8,7 @@ import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from store.records import Judgement, PhotoState, StoredScores
-from transforms.counters import count
+from transforms.counters import count, timed
 from transforms.elements import LOCAL_BUCKET, Day, UploadEvent
 from transforms.store_dofn import StoreDoFn
 from transforms.verdicts import Thresholds
@@ -84,6 +84,12 @@ class _SkipAnalysedDoFn(StoreDoFn):
         if event.removed:
             yield TaggedOutput(REMOVED, event)
             return
+        with timed("SkipAnalysed"):
+            # While this step yields, those after it work.
+            outputs = list(self._look_up(event))
+        yield from outputs
+
+    def _look_up(self, event: UploadEvent) -> Iterator[UploadEvent | _DaysOutput]:
         state = self._store.state(event.user_id, event.photo_id)
         if state is not None:
             event = replace(event, known_generation=state.generation)

@@ -1,16 +1,23 @@
 """Results and removals into the store, one transaction a photo."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from typing import Final
 
 import apache_beam as beam
 
-from store.records import Detected, PhotoMeta, StoredScores
-from transforms.counters import count
+from store.records import Detected, Judgement, PhotoMeta, StoredScores
+from transforms.counters import count, observe, timed
 from transforms.elements import Day, Photo, UploadEvent
 from transforms.store_dofn import StoreDoFn
 from transforms.verdicts import Thresholds, objects_to_json
+
+_KINDS: Final = ("shaken", "dark", "screenshot")
+# A distribution knows no percentiles and never forgets; with this count, that one
+# photo in twenty is late can be told of the last minutes.
+_LATE_S: Final = 60.0
 
 
 class WritePhotos(beam.PTransform):
@@ -71,6 +78,46 @@ class RemovePhotos(beam.PTransform):
         return events | "Remove" >> beam.ParDo(self._do_fn).with_output_types(Day)
 
 
+class _Judge:
+    """Remembers what a photo was judged, for counting it once it is written.
+
+    The store asks within its transaction: not at all if it knows a newer version,
+    and again at every try.
+
+    Attributes:
+        said: The last answer; None if it was not asked.
+    """
+
+    def __init__(self, judge: Callable[[StoredScores], Judgement]) -> None:
+        self._judge = judge
+        self.said: Judgement | None = None
+
+    def __call__(self, scores: StoredScores) -> Judgement:
+        self.said = self._judge(scores)
+        return self.said
+
+
+def _count_judgement(judgement: Judgement) -> None:
+    verdicts, tags = judgement.verdicts, judgement.tags
+    if verdicts is not None:
+        kinds = [kind for kind in _KINDS if getattr(verdicts, kind)]
+        for kind in kinds or ["none"]:
+            count(f"verdicts/{kind}")
+    # No version: no detector has looked.
+    if tags is not None and tags.version is not None:
+        count("tags/some" if tags.subject else "tags/none")
+
+
+def _observe_latency(event: UploadEvent) -> None:
+    """How long after its announcement a photo is in the store."""
+    if event.announced_at_s is None:
+        return
+    latency_s = time.time() - event.announced_at_s
+    observe("ms/event_to_document", latency_s * 1000)
+    if latency_s > _LATE_S:
+        count("documents_late")
+
+
 class _WritePhotoDoFn(StoreDoFn):
     def __init__(
         self,
@@ -90,14 +137,19 @@ class _WritePhotoDoFn(StoreDoFn):
             dark_probability=photo.dark_probability,
             screenshot_probability=photo.screenshot_probability,
         )
-        dates = self._store.write(
-            photo_meta(photo, self._fingerprint),
-            scores,
-            self._thresholds.judge,
-            detected=_detected(photo, self._detector),
-            replaces=photo.event.replaces,
-        )
+        judge = _Judge(self._thresholds.judge)
+        with timed("WritePhotos"):
+            dates = self._store.write(
+                photo_meta(photo, self._fingerprint),
+                scores,
+                judge,
+                detected=_detected(photo, self._detector),
+                replaces=photo.event.replaces,
+            )
         count("photos_analysed")
+        if judge.said is not None:
+            _count_judgement(judge.said)
+            _observe_latency(photo.event)
         for date in sorted(dates):
             yield photo.event.user_id, date
 
@@ -110,16 +162,20 @@ class _WriteObjectsDoFn(StoreDoFn):
 
     def process(self, photo: Photo) -> Iterator[Day]:
         event = photo.event
-        dates = self._store.rejudge(
-            event.user_id,
-            event.photo_id,
-            event.generation,
-            # The other scores may be of another analysis, which this job's
-            # thresholds are not for.
-            self._thresholds.judge_tags,
-            _detected(photo, self._detector),
-        )
+        # The other scores may be of another analysis, which this job's thresholds
+        # are not for.
+        judge = _Judge(self._thresholds.judge_tags)
+        with timed("WriteObjects"):
+            dates = self._store.rejudge(
+                event.user_id,
+                event.photo_id,
+                event.generation,
+                judge,
+                _detected(photo, self._detector),
+            )
         count("photos_tagged")
+        if judge.said is not None:
+            _count_judgement(judge.said)
         for date in sorted(dates):
             yield event.user_id, date
 
@@ -136,9 +192,10 @@ def _detected(photo: Photo, detector: str | None) -> Detected | None:
 
 class _RemovePhotoDoFn(StoreDoFn):
     def process(self, event: UploadEvent) -> Iterator[Day]:
-        dates = self._store.remove(
-            event.user_id, event.photo_id, event.generation, replaces=event.replaces
-        )
+        with timed("RemovePhotos"):
+            dates = self._store.remove(
+                event.user_id, event.photo_id, event.generation, replaces=event.replaces
+            )
         if dates:
             count("photos_removed")
         for date in sorted(dates):

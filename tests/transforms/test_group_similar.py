@@ -87,6 +87,25 @@ def test_each_day_is_settled_once_however_often_it_comes(url, store) -> None:
     assert store.day("ann", MAY_2)[0].outcome.similar_group is None
 
 
+def test_what_was_found_in_a_day_is_observed(measured, url, store) -> None:
+    for name, look in [("a", 0), ("b", 0), ("c", 0), ("d", 1), ("e", 1), ("f", 2)]:
+        _write(store, name, MAY_1, look=look)
+    with measured() as (p, metrics):
+        days = p | beam.Create([("ann", MAY_1), ("ann", MAY_2)])
+        _ = days | GroupSimilar(url, SimilarOptions())
+    assert metrics.counters == {"days_grouped": 2, "photos_regrouped": 6}
+    seen = metrics.distributions
+    assert seen["ms/GroupSimilar"].count == seen["day/photos"].count == 2
+    # The other day is empty.
+    found = {name: (seen[name].min, seen[name].max) for name in seen if "day" in name}
+    assert found == {
+        "day/photos": (0, 6),
+        "day/groups": (0, 2),
+        "day/similar": (0, 3),
+        "day/recommended": (0, 3),
+    }
+
+
 @pytest.mark.parametrize(("user", "expected"), [("ann", [MAY_1]), ("bob", [])])
 def test_pending_days_of_a_user(url, store, user, expected) -> None:
     _write(store, "a", MAY_1)
