@@ -19,7 +19,9 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell has it
 # Named here, so that `piccl --help` imports none of them.
 COMMANDS: Final = {
     "backfill": "find the photos in a folder or bucket that nobody needs to keep",
+    "stream": "do so for each photo as it is uploaded",
     "upload": "back photos up to a bucket",
+    "replay": "announce again the photos that could not be analysed",
     "settle": "regroup the days that an interrupted run left unsettled",
     "search": "find analysed photos by day, place, reason or likeness",
     "train-dark": "train the model that tells photos too dark to be of use",
@@ -27,7 +29,7 @@ COMMANDS: Final = {
     "weights": "fetch the networks that see what is in a photo",
 }
 
-_GOES_ON: Final = ("backfill", "upload", "settle", "weights")
+_GOES_ON: Final = ("backfill", "stream", "upload", "replay", "settle", "weights")
 
 _DESCRIPTION: Final = """\
 PICCL finds the photos that nobody needs to keep: shaken, too dark, screenshots,

@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -13,8 +14,14 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from pipeline.errors import Parser, UsageError
 from transforms.counters import NAMESPACE
 
+if TYPE_CHECKING:
+    from pipeline.analyse import AnalysisSettings
+
 # "DirectRunner" tries a binary from the network first; this one is in the wheel.
-_LOCAL_RUNNER = "FnApiRunner"
+_LOCAL_RUNNER: Final = "FnApiRunner"
+_LOCAL_STREAM_RUNNER: Final = "pipeline.local_runner.LocalStreamRunner"
+# Those of Beam that lose messages, see local_runner.py.
+_LOCAL_IN_BEAM: Final = ("DirectRunner", "BundleBasedDirectRunner")
 
 
 def add_job_options(
@@ -29,6 +36,8 @@ def pipeline_options(
     beam_args: Sequence[str],
     args: argparse.Namespace,
     groups: Sequence[type[PipelineOptions]],
+    *,
+    streaming: bool = False,
 ) -> PipelineOptions:
     """Join our options with Beam's own, and pin what a local run uses.
 
@@ -36,6 +45,7 @@ def pipeline_options(
         beam_args: Flags that the command does not know.
         args: The parsed flags of the command.
         groups: Those of the command's flags that are options of the job.
+        streaming: The job does not end by itself.
 
     Raises:
         UsageError: A flag that Beam does not know either.
@@ -45,8 +55,12 @@ def pipeline_options(
     for group in groups:
         group._add_argparse_args(ours)
     values = {action.dest: getattr(args, action.dest) for action in ours._actions}
-    given = PipelineOptions(list(beam_args))
-    if given.view_as(StandardOptions).runner in (None, _LOCAL_RUNNER):
+    runner = PipelineOptions(list(beam_args)).view_as(StandardOptions).runner
+    if streaming:
+        values["streaming"] = True
+        if runner in (None, _LOCAL_STREAM_RUNNER, *_LOCAL_IN_BEAM):
+            values["runner"] = _LOCAL_STREAM_RUNNER
+    elif runner in (None, _LOCAL_RUNNER):
         values["runner"] = _LOCAL_RUNNER
         if not any(arg.startswith("--direct_") for arg in beam_args):
             # Threads share the models and decode beside one another, because
@@ -54,6 +68,11 @@ def pipeline_options(
             values["direct_running_mode"] = "multi_threading"
             values["direct_num_workers"] = os.cpu_count() or 1
     return PipelineOptions(list(beam_args), **values)
+
+
+def streams_here(options: PipelineOptions) -> bool:
+    """Whether a stream runs in this process, not on Dataflow or elsewhere."""
+    return options.view_as(StandardOptions).runner == _LOCAL_STREAM_RUNNER
 
 
 def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
@@ -106,6 +125,27 @@ def import_tensorflow() -> None:
 
     # It looks for a GPU, and says that there is none.
     tf.config.list_physical_devices()
+
+
+def load_models(settings: "AnalysisSettings") -> None:
+    """Load what a job looks for, so that it starts at once, or not at all.
+
+    Raises:
+        UsageError: A model can not be loaded.
+    """
+    from pipeline.detector import load
+    from transforms.score_darkness import DarknessModelHandler
+
+    with without_stderr():
+        import_tensorflow()
+        try:
+            DarknessModelHandler(settings.dark_model).load_model()
+        except (ValueError, OSError) as err:
+            raise UsageError(
+                f"--dark-model: no model in {settings.dark_model}"
+            ) from err
+        if settings.detector is not None:
+            load(settings.detector)
 
 
 def run_job(pipeline: beam.Pipeline, *, show_errors: bool = False) -> dict[str, int]:

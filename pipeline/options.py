@@ -63,6 +63,39 @@ class BackfillOptions(PipelineOptions):
         )
 
 
+class StreamOptions(PipelineOptions):
+    """Where a stream reads, and how often it regroups"""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        # Needed, but of one command only: Beam reads the options of all groups.
+        parser.add_argument(
+            "--subscription",
+            metavar="S",
+            help="what the bucket announces, as projects/PROJECT/subscriptions/NAME",
+        )
+        parser.add_argument(
+            "--dead-letter-topic",
+            metavar="T",
+            help="where announcements and photos go that can not be processed, with "
+            "the reason, as projects/PROJECT/topics/NAME",
+        )
+        parser.add_argument(
+            "--regroup-seconds",
+            type=_whole_seconds,
+            default=30,
+            metavar="S",
+            help="look for similar photos this often in a day to which photos are "
+            "added; each time reads the day (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--id-label",
+            metavar="ATTRIBUTE",
+            help="attribute that is the same for copies of an announcement, so that "
+            "Dataflow drops them",
+        )
+
+
 class PhotoOptions(PipelineOptions):
     """Which photos are looked at"""
 
@@ -257,6 +290,12 @@ ANALYSIS_OPTIONS: Final = (
     DetectorOptions,
     SimilarityOptions,
 )
+
+
+def _whole_seconds(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 on")
+    return int(text)
 
 
 def _positive(text: str) -> float:
