@@ -131,8 +131,6 @@ class FirestoreStore:
         detected: Detected | None = None,
         replaces: int | None = None,
     ) -> frozenset[str]:
-        self._db.make_user(meta.user_id)
-
         def change(transaction: Transaction) -> frozenset[str]:
             known, dependents = self._look_up(meta.user_id, meta.id, transaction)
             if known is not None and known.generation != replaces:
@@ -147,6 +145,9 @@ class FirestoreStore:
             )
             assert judged.verdicts is not None
             assert judged.tags is not None
+            # Not for a photo that is ignored; and no part of the transaction, in
+            # which all of a user's photos would wait for each other.
+            self._db.make_user(meta.user_id)
             self._take_back(transaction, dependents)
             if known is not None and known.removed:
                 transaction.delete(self._document(meta.user_id, "tombstones", meta.id))

@@ -23,6 +23,30 @@ _NOT_GROUPED: Final = DayOutcome()
 # request, its emulator 4.
 _PHOTOS_A_COMMIT: Final = 1000
 
+# Those that a day is read for. The price is the same, the time is not.
+_DAY_FIELDS: Final = (
+    "id",
+    "taken_at",
+    "time_source",
+    "latitude",
+    "longitude",
+    "generation",
+    "sha256",
+    "damaged",
+    "width",
+    "height",
+    "subject",
+    "sharpness",
+    "exposure",
+    "descriptor",
+    "features",
+    "decision",
+    "settled_decision",
+    "delete",
+    "judged",
+    "outcome",
+)
+
 # A document, the fields that change.
 _Update = tuple[DocumentReference, dict[str, Any]]
 
@@ -33,7 +57,7 @@ class _DayChangedError(Exception):
 
 def query_day(db: FirestoreDatabase, user_id: str, date: str) -> list[Snapshot]:
     """A user's photos of one day, ordered by id."""
-    photos = db.user(user_id).collection("photos")
+    photos = db.user(user_id).collection("photos").select(_DAY_FIELDS)
     return db.query(photos.where(filter=FieldFilter("date", "==", date)))
 
 
@@ -59,8 +83,8 @@ def settle_day(
         if not waiting:
             return 0
         snapshots = query_day(db, user_id, date)
-        outcomes = group([day_photo(snapshot) for snapshot in snapshots])
-        updates, changed = _updates(db, user_id, snapshots, outcomes)
+        photos = [day_photo(snapshot) for snapshot in snapshots]
+        updates, changed = _updates(db, user_id, snapshots, photos, group(photos))
         try:
             _write(db, user_id, date, waiting, snapshots, updates)
         except _DayChangedError:
@@ -175,6 +199,7 @@ def _updates(
     db: FirestoreDatabase,
     user_id: str,
     snapshots: Sequence[Snapshot],
+    photos: Sequence[DayPhoto],
     outcomes: Mapping[str, DayOutcome],
 ) -> tuple[list[list[_Update]], int]:
     """The documents of each photo that change, and how many outcomes do.
@@ -184,8 +209,7 @@ def _updates(
     deletions = db.user(user_id).collection("deletions")
     updates = []
     changed = 0
-    for snapshot in snapshots:
-        before = day_photo(snapshot)
+    for snapshot, before in zip(snapshots, photos, strict=True):
         after = outcomes.get(before.id, _NOT_GROUPED)
         settled = before.decision or UNDECIDED
         fields: dict[str, Any] = {}
@@ -220,7 +244,7 @@ def _write(
         _DayChangedError: Somebody else wrote meanwhile.
     """
     cleared = [[_clear(found, date)] for found in waiting.values()]
-    if len(updates) + len(cleared) <= _PHOTOS_A_COMMIT:
+    if len({some[0][0].path for some in (*updates, *cleared)}) <= _PHOTOS_A_COMMIT:
         parts: list[Iterable[Sequence[_Update]]] = [[*updates, *cleared]]
     else:
         parts = [

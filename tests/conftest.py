@@ -16,6 +16,10 @@ from demo.emulators import Emulators, missing, running
 if TYPE_CHECKING:
     from demo.pubsub import PubSub
 
+# Before numpy is imported. Tests run side by side, and the threads of its library
+# would only wait for each other: a day of 5,000 photos took 2.5 s instead of 0.2.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
