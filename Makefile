@@ -12,10 +12,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE_ROLL := sample-roll
 
-.PHONY: help run test check lint types format clean emulators
+.PHONY: help run test check lint types format clean emulators demo-stream soak soak-load
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 # Installed again only when a requirement changes.
 $(READY): requirements.txt requirements-dev.txt setup.py
@@ -44,6 +44,17 @@ test: $(READY) ## Run all tests
 
 emulators: $(READY) ## Run Firestore, Pub/Sub and Cloud Storage on this machine
 	@$(BIN)/python -m demo
+
+demo-stream: $(READY) $(if $(PHOTOS),,$(SAMPLE_ROLL)) ## Upload PHOTOS to the emulators and watch documents appear
+	@$(BIN)/piccl weights yolo-fastest-1.1-xl --tries=1 --timeout=5 || echo "Going on without tags."
+	@$(BIN)/python -m demo.stream "$${PHOTOS:-$(SAMPLE_ROLL)}"
+
+# 50 histories take half an hour or more: make soak HISTORIES=5
+soak: $(READY) ## Kill real streams in 50 random histories
+	@$(BIN)/python -m pytest -n0 -s -m soak tests/streams/test_soak.py -k history
+
+soak-load: $(READY) ## 10,000 photos through one stream: memory, speed, latency
+	@$(BIN)/python -m pytest -n0 -s -m soak tests/streams/test_soak.py -k load
 
 lint: $(READY) ## Check format and style
 	@$(BIN)/ruff format --check .

@@ -9,7 +9,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
 from demo.emulators import EmulatorError, running
-from demo.pubsub import PubSub, ticking
+from demo.pubsub import PubSub
 
 _PROJECT: Final = "piccl-demo"
 _BUCKET: Final = "photos"
@@ -54,9 +54,8 @@ def main() -> int:
                 dead_letters=dead_letters,
             )
             pubsub.subscription(dead_letters, "dead-letters")
-            with ticking(pubsub, uploads):
-                print(explained, flush=True)
-                signal.pause()
+            print(explained, flush=True)
+            signal.pause()
     except EmulatorError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1

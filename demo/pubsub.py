@@ -1,21 +1,12 @@
 """Topics and subscriptions of the Pub/Sub emulator."""
 
-import contextlib
-import threading
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 from google.cloud import pubsub_v1
 from google.pubsub_v1.types import PubsubMessage
 
-from transforms.announcements import METADATA_UPDATE, build_announcement
-
-# The local runner of a stream does nothing else while it waits for a message, up to
-# 30 s: neither does it regroup days. So something has to come in.
-_TICK_EVERY_S: Final = 0.5
 _AT_MOST: Final = 1_000
 # Nobody waits for more to publish together, as clients otherwise do for 10 ms.
 _AT_ONCE: Final = pubsub_v1.types.BatchSettings(max_latency=0.001)
@@ -83,31 +74,3 @@ class PubSub:
                 subscription=subscription, ack_ids=[one.ack_id for one in received]
             )
         return [one.message for one in received]
-
-
-@contextlib.contextmanager
-def ticking(pubsub: PubSub, topic: str) -> Iterator[None]:
-    """Publish what a stream ignores, so that it never waits for a message long."""
-    data, attributes = build_announcement(
-        METADATA_UPDATE,
-        "tick",
-        "users/tick/photos/tick",
-        1,
-        size_bytes=0,
-        created_at=datetime.fromtimestamp(0, UTC),
-    )
-    done = threading.Event()
-
-    def tick() -> None:
-        while not done.wait(_TICK_EVERY_S):
-            # A frozen emulator may be what is being tried.
-            with contextlib.suppress(Exception):
-                pubsub.publisher.publish(topic, data, **attributes)
-
-    thread = threading.Thread(target=tick, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()

@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.emulators import EmulatorError, running
-from demo.pubsub import PubSub, ticking
+from demo.pubsub import PubSub
 from store.search import REASONS, TAGS
 
 PROJECT: Final = "piccl-demo"
@@ -75,10 +75,9 @@ def _show(photos: Sequence[str], log: Path, console: Console) -> int:
     with log.open("wb") as said:
         stream = subprocess.Popen(_piccl(stream_command), stdout=said, stderr=said)
     try:
-        with ticking(pubsub, uploads):
-            console.print(f"$ piccl {' '.join(upload_command)}", highlight=False)
-            subprocess.run(_piccl(upload_command), check=True)
-            _watch(console, stream)
+        console.print(f"$ piccl {' '.join(upload_command)}", highlight=False)
+        subprocess.run(_piccl(upload_command), check=True)
+        _watch(console, stream)
     except subprocess.CalledProcessError as err:
         return err.returncode
     finally:
@@ -88,7 +87,7 @@ def _show(photos: Sequence[str], log: Path, console: Console) -> int:
         console.print(log.read_text(errors="replace"), markup=False)
         return 1
     refused = pubsub.pull_all(letters)
-    console.print(f"{len(refused)} dead letters")
+    console.print(f"\n{len(refused)} dead letters")
     for letter in refused[:_SHOWN]:
         console.print("  " + letter.data.decode()[:200], markup=False)
     return 0
@@ -136,7 +135,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         caption=f"and {len(rows) - _SHOWN:,} more" if len(rows) > _SHOWN else None,
     )
     for column in ("photo", "taken", "in it", "delete", "why", "day"):
-        table.add_column(column)
+        table.add_column(column, no_wrap=column in ("taken", "day"), overflow="fold")
     for row in rows[:_SHOWN]:
         table.add_row(
             Text(row["title"]),

@@ -10,7 +10,7 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import PipelineVisitor
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.testing.test_stream import TestStream
+from apache_beam.testing import test_stream
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 from apache_beam.transforms.window import FixedWindows, IntervalWindow, TimestampedValue
 
@@ -36,16 +36,20 @@ def _nothing_settled() -> None:
     _settled.clear()
 
 
-def _stream() -> TestStream:
+def _stream() -> test_stream.TestStream:
     """The clock and the watermark are at `_NOW_S`, as in a stream that runs."""
-    return TestStream().advance_processing_time(_NOW_S).advance_watermark_to(_NOW_S)
+    return (
+        test_stream.TestStream()
+        .advance_processing_time(_NOW_S)
+        .advance_watermark_to(_NOW_S)
+    )
 
 
 def _note(day: Day, window=beam.DoFn.WindowParam) -> None:
     _settled.append((day, window))
 
 
-def _regroup(folder: Path, stream: TestStream) -> list[Day]:
+def _regroup(folder: Path, stream: test_stream.TestStream) -> list[Day]:
     """Feed days to the last step of a stream; returns them as often as it settled."""
     url = f"sqlite:///{folder}/piccl.db"
     with beam.Pipeline(options=PipelineOptions(_LOCAL)) as pipeline:

@@ -3,7 +3,6 @@
 import io
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 
 from demo.emulators import Emulators
-from demo.pubsub import PubSub, ticking
+from demo.pubsub import PubSub
 from pipeline.__main__ import main
 from tests.streams.world import Bucket, Stream, documents
 
@@ -98,13 +97,10 @@ def streaming(
     pubsub: PubSub, firestore_project: str, tmp_path: Path
 ) -> Iterator["Streaming"]:
     """Starts processes of `piccl stream` on one subscription."""
-    with ExitStack() as stack:
-        running = Streaming(pubsub, firestore_project, tmp_path)
-        stack.enter_context(ticking(pubsub, running.topic))
-        yield running
-        for stream in running.started:
-            if stream.process.poll() is None:
-                stream.kill()
+    running = Streaming(pubsub, firestore_project, tmp_path)
+    yield running
+    for stream in running.started:
+        stream.kill()
 
 
 class Streaming:
