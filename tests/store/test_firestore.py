@@ -272,7 +272,7 @@ def test_decision_of_a_client_survives_what_a_job_writes(
 
 
 def test_users_share_no_document(store: Store, written: list[str]) -> None:
-    for number in range(30):
+    for number in range(12):
         user = f"users/user{number}"
         written.clear()
         for id_ in "ab":

@@ -122,9 +122,11 @@ class Streaming:
         self.started: list[Stream] = []
         self.folder = folder
 
-    def start(self, *flags: str) -> Stream:
+    def start(self, *flags: str, **environment: str) -> Stream:
         log = self.folder / f"stream-{len(self.started)}.log"
-        stream = Stream(self.subscription, self.project, self._dead, log, flags)
+        stream = Stream(
+            self.subscription, self.project, self._dead, log, flags, environment
+        )
         self.started.append(stream)
         return stream
 

@@ -21,6 +21,7 @@ from tests.streams.world import (
     documents,
     wait_for,
 )
+from tests.transforms.trouble import answers, is_slow, running_proxy
 
 USER = "anna"
 _FILE_TIME_S = 1_714_564_800
@@ -80,7 +81,7 @@ def test_a_killed_stream_and_a_backfill_beside_it_lose_nothing(
 
     def written() -> bool:
         streaming.assert_alive()
-        return sum("/photos/" in path for path in streaming.documents()) >= killed_at
+        return _photos(streaming) >= killed_at
 
     wait_for(written, 120, f"{killed_at} photos")
     running[0].kill()
@@ -127,7 +128,7 @@ def test_an_outage_is_waited_for(
     messages = disordered(bucket.announced, random.Random(0))
     streaming.publish(messages[: len(messages) // 2])
     wait_for(
-        lambda: sum("/photos/" in path for path in streaming.documents()) >= 3,
+        lambda: _photos(streaming) >= 3,
         120,
         "the first photos",
     )
@@ -148,6 +149,37 @@ def test_an_outage_is_waited_for(
     assert memory_mib < 1500
     assert_becomes(streaming, expected, within_s=240)
     stream.assert_alive()
+
+
+def test_a_bucket_that_answers_503_or_slowly_is_waited_for(
+    streaming: Streaming,
+    bucket: Bucket,
+    real_photos: list[bytes],
+    clean: Callable[..., str],
+) -> None:
+    fill(bucket, real_photos)
+    expected = clean(bucket, USER)
+    messages = disordered(bucket.announced, random.Random(0))
+    with running_proxy() as proxy:
+        proxy.trouble += [answers(503)] * 100_000
+        stream = streaming.start(STORAGE_EMULATOR_HOST=proxy.url)
+        streaming.publish(messages)
+        wait_for(lambda: len(proxy.asked) > 0, 120, "a request for a photo")
+        time.sleep(30)
+        stream.assert_alive()
+        assert _photos(streaming) == 0
+        # Slow for some more, then as ever.
+        proxy.trouble[:] = [is_slow] * 15
+        assert_becomes(streaming, expected, within_s=240)
+    letters = streaming.pubsub.pull_all(streaming.letters)
+    print(f"503 for 30 s: {len(proxy.asked)} requests, {len(letters)} dead letters")
+    # Of what is no photo, or was removed meanwhile; none for the outage.
+    reasons = {letter.attributes["reason"] for letter in letters}
+    assert "can not be read" not in reasons
+
+
+def _photos(streaming: Streaming) -> int:
+    return sum("/photos/" in path for path in streaming.documents())
 
 
 def resident_mib(pid: int) -> int:

@@ -4,6 +4,7 @@ The Storage emulator announces nothing and keeps one version of an object, so a
 `Bucket` writes the announcements that Cloud Storage would make.
 """
 
+import os
 import random
 import signal
 import subprocess
@@ -147,6 +148,7 @@ class Stream:
         dead_letters: Topic for what could not be analysed.
         log: File for what it says.
         flags: Further ones of the command.
+        environment: What differs from this process's.
     """
 
     def __init__(
@@ -156,6 +158,7 @@ class Stream:
         dead_letters: str,
         log: Path,
         flags: Sequence[str] = (),
+        environment: Mapping[str, str] = {},
     ) -> None:
         self._log = log
         self._is_killed = False
@@ -175,6 +178,7 @@ class Stream:
                 stdout=out,
                 stderr=out,
                 cwd=ROOT,
+                env={**os.environ, **environment},
             )
 
     def said(self) -> str:
