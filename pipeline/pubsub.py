@@ -31,7 +31,7 @@ def check_subscription(name: str | None) -> str:
         UsageError: It is not named or not there, or Pub/Sub is not.
     """
     create = (
-        "`gcloud pubsub subscriptions create NAME --topic=TOPIC --ack-deadline=60` "
+        "`gcloud pubsub subscriptions create NAME --topic=TOPIC --ack-deadline=600` "
         "makes one, of a topic that a bucket announces its objects on"
     )
     if name is None:

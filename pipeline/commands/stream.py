@@ -20,9 +20,11 @@ runs until it is interrupted. Days that an earlier job left unsettled come first
 What it needs is made once:
 
   gcloud pubsub topics create photos photos-dead
-  gcloud pubsub subscriptions create photos --topic=photos --ack-deadline=60
+  gcloud pubsub subscriptions create photos --topic=photos --ack-deadline=600
   gcloud pubsub subscriptions create photos-dead --topic=photos-dead
-  gcloud storage buckets notifications create gs://BUCKET --topic=photos
+  gcloud storage buckets notifications create gs://BUCKET --topic=photos \\
+      --payload-format=json \\
+      --event-types=OBJECT_FINALIZE,OBJECT_DELETE,OBJECT_ARCHIVE
 
 Options that are not listed here go to Apache Beam, as --runner=DataflowRunner."""
 
