@@ -3,9 +3,11 @@
 import io
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
+import skimage.data
 from google.cloud import storage
 from PIL import Image
 from PIL.ExifTags import IFD, Base
@@ -15,9 +17,9 @@ from demo.pubsub import PubSub
 from pipeline.__main__ import main
 from tests.streams.world import Bucket, Stream, documents
 
-DAYS = ("2019:12:31", "2024:05:01", "2024:05:02")
-# Of each kind one, as they lie in the folder of real photos.
-_KINDS = ("bursts", "dark", "blur", "bright", "screenshots", "detect")
+# Long ago, the end of a year, today, and a clock that was never set right.
+DAYS = ("1999:07:01", "2019:12:31", f"{date.today():%Y:%m:%d}", "2035:01:01")
+_SCENES = ("astronaut", "chelsea", "coffee", "rocket")
 
 
 class Photos(list[bytes]):
@@ -28,29 +30,26 @@ class Photos(list[bytes]):
 
 
 @pytest.fixture(scope="session")
-def real_photos(shared_photos: Path) -> Photos:
-    """Real photos, two shots of each, on few days; and some that are no photos."""
+def real_photos() -> Photos:
+    """Real photos, two shots of each, on few days; the last two are no photos."""
     pool = Photos()
-    for number, kind in enumerate(_KINDS):
-        path = min(
-            (p for p in (shared_photos / kind).iterdir() if p.suffix == ".jpg"),
-            key=lambda p: (p.stat().st_size, p.name),
-        )
+    for number, scene in enumerate(_SCENES):
+        photo = Image.fromarray(getattr(skimage.data, scene)())
         for shot in range(2):
             for day in DAYS:
-                pool.append(_shot(path, shot, f"{day} 12:{number:02}:{10 * shot:02}"))
+                time = f"{day} 12:{number:02}:{10 * shot:02}"
+                pool.append(_shot(photo, shot, time))
         # Without EXIF, so dated by its object.
-        pool.append(_shot(path, 1, None))
+        pool.append(_shot(photo, 1, None))
     pool.append(pool[0][: len(pool[0]) // 2])
     pool.append(b"no photo")
     return pool
 
 
-def _shot(path: Path, shot: int, taken_at: str | None) -> bytes:
+def _shot(photo: Image.Image, shot: int, taken_at: str | None) -> bytes:
     """A photo as if taken from a little further to the side."""
-    with Image.open(path) as photo:
-        width, height = photo.size
-        moved = photo.convert("RGB").crop((4 * shot, 2 * shot, width, height))
+    width, height = photo.size
+    moved = photo.crop((4 * shot, 2 * shot, width, height))
     moved.thumbnail((320, 320))
     exif = Image.Exif()
     if taken_at is not None:

@@ -4,9 +4,11 @@ import random
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import apache_beam as beam
 import pytest
@@ -15,23 +17,25 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.test_stream import TestStream
 from apache_beam.transforms.window import TimestampedValue
 from google.cloud import firestore, storage
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from demo.emulators import Emulators
 from demo.pubsub import PubSub
 from pipeline.analyse import analysis_settings
 from pipeline.backfill import build_backfill
 from pipeline.streaming import build_stream
+from store.firestore import FirestoreStore
 from store.urls import open_store
 from tests.streams.world import (
     Announcement,
     Bucket,
+    decide_alike,
     differences,
     disordered,
     documents,
+    settle,
 )
 
+_HISTORIES: Final = 50
 # The second owns fewer photos, on the same days as the first.
 NAMES = [
     *(f"users/anna/photos/{i}.jpg" for i in range(6)),
@@ -42,68 +46,85 @@ USERS = ("anna", "ben")
 _FILE_TIMES_S = (1_714_564_800, 1_714_651_200)
 
 
-def _histories(contents: int) -> st.SearchStrategy[list[tuple]]:
-    """Changes of a bucket, and in between workers that hear what it announced."""
-    name = st.sampled_from(NAMES)
-    put = st.tuples(
-        st.just("put"),
-        name,
-        st.integers(0, contents - 1),
-        st.sampled_from(_FILE_TIMES_S),
-    )
-    remove = st.tuples(st.just("remove"), name)
-    decide = st.tuples(
-        st.sampled_from(["decide", "decide in the app"]),
-        name,
-        st.sampled_from(["keep", "trash", None]),
-    )
-    changes = st.lists(st.one_of(put, put, put, remove, decide), min_size=3, max_size=8)
-    # How many streams at once, whether a backfill beside them, and how much of what
-    # was announced they hear; the rest comes late.
-    work = st.tuples(
-        st.just("work"), st.integers(1, 2), st.booleans(), st.floats(0.2, 1.0)
-    )
-    phases = st.lists(st.tuples(changes, work), min_size=1, max_size=2)
-    return phases.map(
-        lambda phases: [step for changes, work in phases for step in (*changes, work)]
-    )
-
-
 @pytest.fixture(scope="module")
 def dead_letters(pubsub_emulator: Emulators) -> str:
     return PubSub("piccl-convergence").topic("dead-letters")
 
 
-@settings(
-    max_examples=12,
-    deadline=None,
-    derandomize=True,
-    # A history takes seconds, so a failing one is shown as it is.
-    phases=(Phase.generate,),
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(data=st.data(), seed=st.integers(0, 2**32))
+@pytest.fixture(scope="module")
+def effects() -> Iterator[Counter[str]]:
+    """What the histories really did, so that they can not all be idle."""
+    done: Counter[str] = Counter()
+    yield done
+    print(dict(done))
+    if done["histories"] == _HISTORIES:
+        assert done["overwritten"] > _HISTORIES
+        assert done["removed"] > _HISTORIES
+        assert done["decided"] > _HISTORIES
+        assert done["crashed"] > _HISTORIES // 10
+
+
+@pytest.mark.parametrize("seed", range(_HISTORIES))
 def test_any_history_ends_in_the_documents_of_one_clean_backfill(
-    data,
     seed: int,
     real_photos: list[bytes],
     cloud_storage: storage.Client,
     firestore_emulator: Emulators,
     dead_letters: str,
+    effects: Counter[str],
+    crash_after: Callable[[int | None], None],
 ) -> None:
-    world = _World(Bucket(cloud_storage), real_photos, dead_letters, seed)
-    for step in data.draw(_histories(len(real_photos))):
-        world.perform(step)
-    world.work(streams=2, backfill=False, heard=1.0)
-    world.settle()
+    chance = random.Random(seed)
+    world = _World(
+        Bucket(cloud_storage), real_photos, dead_letters, chance, effects, crash_after
+    )
+    for _ in range(chance.randint(5, 9)):
+        world.put()
+    world.work(heard=chance.uniform(0.5, 1))
+    for _ in range(chance.randint(5, 10)):
+        chance.choice([world.put, world.remove, world.decide])()
+    # In the end everything that was announced is heard by somebody who survives.
+    world.work(heard=1, to_the_end=True)
+    settle(world.project)
 
     clean = f"piccl-{uuid.uuid4().hex[:12]}"
     world.backfill(clean, *USERS)
-    _decide_alike(world.project, clean)
-    world.settle(clean)
+    decide_alike(world.project, clean)
+    settle(clean)
     found = differences(documents(world.project), documents(clean))
     assert not found, "\n".join(found)
     _assert_every_group_keeps_one(documents(world.project))
+    effects["histories"] += 1
+
+
+class _CrashError(Exception):
+    pass
+
+
+@pytest.fixture
+def crash_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
+    """Makes the n-th change of a store fail, and those after it; None heals it."""
+    left: list[int | None] = [None]
+
+    def fail_when_due(change: Callable) -> Callable:
+        def changed(*args, **kwargs):
+            if left[0] is not None:
+                left[0] -= 1
+                if left[0] < 0:
+                    raise _CrashError
+            return change(*args, **kwargs)
+
+        return changed
+
+    for name in ("write", "rejudge", "settle", "remove"):
+        monkeypatch.setattr(
+            FirestoreStore, name, fail_when_due(getattr(FirestoreStore, name))
+        )
+
+    def arm(changes: int | None) -> None:
+        left[0] = changes
+
+    return arm
 
 
 class _World:
@@ -114,45 +135,90 @@ class _World:
     """
 
     def __init__(
-        self, bucket: Bucket, contents: Sequence[bytes], dead_letters: str, seed: int
+        self,
+        bucket: Bucket,
+        contents: Sequence[bytes],
+        dead_letters: str,
+        chance: random.Random,
+        effects: Counter[str],
+        crash_after: Callable[[int | None], None],
     ) -> None:
         self.project = f"piccl-{uuid.uuid4().hex[:12]}"
         self._bucket = bucket
         self._contents = contents
         self._dead_letters = dead_letters
-        self._chance = random.Random(seed)
+        self._chance = chance
+        self._effects = effects
+        self._crash_after = crash_after
         self._unheard: list[Announcement] = []
         for user in USERS:
             self._bucket.put(f"users/{user}/photos/always-there.jpg", contents[0])
 
-    def perform(self, step: tuple) -> None:
-        match step:
-            case "put", name, content, file_time_s:
-                self._bucket.put(name, self._contents[content], file_time_s)
-            case "remove", name:
-                self._bucket.remove(name)
-            case "work", streams, backfill, heard:
-                self.work(streams, backfill, heard)
-            case how, name, decision:
-                self._decide(name, decision, in_app=how != "decide")
+    def put(self) -> None:
+        name = self._chance.choice(NAMES)
+        if self._bucket.has(name):
+            self._effects["overwritten"] += 1
+        self._bucket.put(
+            name,
+            self._chance.choice(self._contents),
+            self._chance.choice(_FILE_TIMES_S),
+        )
 
-    def work(self, streams: int, backfill: bool, heard: float) -> None:
-        """Streams hear some of what was announced, all at once."""
+    def remove(self) -> None:
+        there = [name for name in NAMES if self._bucket.has(name)]
+        if there:
+            self._bucket.remove(self._chance.choice(there))
+            self._effects["removed"] += 1
+
+    def decide(self) -> None:
+        """As a user does: in an app, which writes one field, or through the store."""
+        photos = firestore.Client(self.project).collection_group("photos").get()
+        if not photos:
+            return
+        photo = self._chance.choice(photos)
+        decision = self._chance.choice(["keep", "trash", None])
+        if self._chance.random() < 0.5:
+            # All that the rules let an app change.
+            photo.reference.update({"decision": decision})
+        else:
+            store = open_store(f"firestore://{self.project}")
+            store.decide(photo.get("user_id"), photo.id, decision)
+        self._effects["decided"] += 1
+
+    def work(self, heard: float, *, to_the_end: bool = False) -> None:
+        """One or two streams, and perhaps a backfill beside them, all at once.
+
+        Args:
+            heard: How much they hear of what was announced; the rest comes late.
+            to_the_end: Nothing crashes.
+        """
         self._unheard += self._bucket.announced
         self._bucket.announced.clear()
         self._chance.shuffle(self._unheard)
         number = round(heard * len(self._unheard))
         now, self._unheard = self._unheard[:number], self._unheard[number:]
         messages = disordered(now, self._chance)
+        streams = self._chance.randint(1, 2)
         jobs: list[Callable[[], None]] = [
             lambda part=part: self._stream(messages[part::streams], early=part == 0)
             for part in range(streams)
         ]
-        if backfill:
+        if self._chance.random() < 0.3:
             jobs.append(lambda: self.backfill(self.project, USERS[0]))
-        with ThreadPoolExecutor(len(jobs)) as pool:
-            for done in [pool.submit(job) for job in jobs]:
-                done.result()
+        if not to_the_end and self._chance.random() < 0.3:
+            self._crash_after(self._chance.randint(0, 8))
+        try:
+            with ThreadPoolExecutor(len(jobs)) as pool:
+                done = [pool.submit(job) for job in jobs]
+            failed = [job.exception() for job in done if job.exception()]
+        finally:
+            self._crash_after(None)
+        if failed:
+            assert all("_CrashError" in repr(err) for err in failed), failed
+            assert not to_the_end
+            self._effects["crashed"] += 1
+            # None of it was acknowledged.
+            self._unheard += now
 
     def backfill(self, project: str, *users: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -162,17 +228,6 @@ class _World:
                 letters = str(Path(folder) / f"{user}.jsonl")
                 _ = pipeline | user >> _Backfill(address, user, project, letters)
             pipeline.run().wait_until_finish()
-
-    def settle(self, project: str | None = None) -> None:
-        """As `piccl settle` does."""
-        from transforms.group_similar import day_outcomes
-
-        url = f"firestore://{project or self.project}"
-        options = _settings(self.project).similar
-        store = open_store(url)
-        for user, date in store.pending_days():
-            store.settle(user, date, lambda photos: day_outcomes(photos, options))
-        assert store.pending_days() == []
 
     def _stream(self, messages: Sequence[Announcement], *, early: bool) -> None:
         """Hear messages, some of them published long ago, and none in order.
@@ -210,17 +265,6 @@ class _World:
             regroup_s=10,
         )
         pipeline.run().wait_until_finish()
-
-    def _decide(self, name: str, decision: str | None, *, in_app: bool) -> None:
-        user, id_ = name.split("/")[1], self._bucket.photo_id(name)
-        photo = firestore.Client(self.project).document(f"users/{user}/photos/{id_}")
-        if not photo.get().exists:
-            return
-        if in_app:
-            # All that the rules let an app change.
-            photo.update({"decision": decision})
-        else:
-            open_store(f"firestore://{self.project}").decide(user, id_, decision)
 
 
 class _Backfill(beam.PTransform):
@@ -266,16 +310,6 @@ def _settings(project: str):
     return analysis_settings(
         PipelineOptions(["--weights=none"], store=f"firestore://{project}")
     )
-
-
-def _decide_alike(project: str, clean: str) -> None:
-    """Decisions belong to the user: the clean run gets the same ones."""
-    store = open_store(f"firestore://{clean}")
-    photos = firestore.Client(project).collection_group("photos")
-    for decision in ("keep", "trash"):
-        same = firestore.FieldFilter("decision", "==", decision)
-        for photo in photos.where(filter=same).stream():
-            store.decide(photo.get("user_id"), photo.id, decision)
 
 
 def _assert_every_group_keeps_one(found: dict[str, dict]) -> None:

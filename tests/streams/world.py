@@ -6,6 +6,7 @@ The Storage emulator announces nothing and keeps one version of an object, so a
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -18,13 +19,16 @@ from typing import Any, Final
 
 from google.cloud import firestore, storage
 
+from models.similarity import SimilarOptions
 from store.records import photo_id
+from store.urls import open_store
 from transforms.announcements import (
     DELETE,
     FILE_TIME_KEY,
     FINALIZE,
     build_announcement,
 )
+from transforms.group_similar import day_outcomes
 
 ROOT: Final = Path(__file__).parents[2]
 COLLECTIONS: Final = ("users", "photos", "tags", "deletions")
@@ -47,6 +51,7 @@ class Bucket:
     client: storage.Client
     name: str = field(default_factory=lambda: f"piccl-{uuid.uuid4().hex[:12]}")
     announced: list[Announcement] = field(default_factory=list)
+    _there: dict[str, storage.Blob] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.client.create_bucket(self.name)
@@ -54,20 +59,21 @@ class Bucket:
     def put(self, name: str, data: bytes, file_time_s: int | None = None) -> None:
         """Upload; overwriting announces the old version's removal too."""
         blob = self.client.bucket(self.name).blob(name)
-        old = self._generation(name)
         if file_time_s is not None:
             blob.metadata = {FILE_TIME_KEY: str(file_time_s)}
         blob.upload_from_string(data, content_type="image/jpeg")
-        blob.reload()
         self._announce(FINALIZE, blob)
-        if old is not None:
-            self._announce(DELETE, blob, generation=old)
+        if name in self._there:
+            self._announce(DELETE, self._there[name])
+        self._there[name] = blob
 
     def remove(self, name: str) -> None:
-        blob = self.client.bucket(self.name).get_blob(name)
-        if blob is not None:
-            blob.delete()
-            self._announce(DELETE, blob)
+        blob = self._there.pop(name)
+        blob.delete()
+        self._announce(DELETE, blob)
+
+    def has(self, name: str) -> bool:
+        return name in self._there
 
     def path(self, name: str) -> str:
         return f"gs://{self.name}/{name}"
@@ -75,24 +81,18 @@ class Bucket:
     def photo_id(self, name: str) -> str:
         return photo_id(self.name, name)
 
-    def _generation(self, name: str) -> int | None:
-        blob = self.client.bucket(self.name).get_blob(name)
-        return blob.generation if blob is not None else None
-
-    def _announce(
-        self, event_type: str, blob: storage.Blob, generation: int | None = None
-    ) -> None:
+    def _announce(self, event_type: str, blob: storage.Blob) -> None:
         data, attributes = build_announcement(
             event_type,
             self.name,
             blob.name,
-            generation or blob.generation,
+            blob.generation,
             size_bytes=blob.size,
             created_at=blob.time_created,
             metadata=blob.metadata or {},
         )
         self.announced.append(
-            Announcement(blob.name, generation or blob.generation, data, attributes)
+            Announcement(blob.name, blob.generation, data, attributes)
         )
 
 
@@ -115,6 +115,22 @@ def documents(project: str) -> dict[str, dict[str, Any]]:
             fields.pop("analysed_at", None)
             found[document.reference.path] = fields
     return found
+
+
+def settle(project: str) -> None:
+    """As `piccl settle` does with its own options."""
+    store = open_store(f"firestore://{project}")
+    for user, date in store.pending_days():
+        store.settle(user, date, lambda day: day_outcomes(day, SimilarOptions()))
+
+
+def decide_alike(project: str, other: str) -> None:
+    """Decisions belong to the user: another run's photos get the same ones."""
+    store = open_store(f"firestore://{other}")
+    theirs = {path: one for path, one in documents(other).items() if "/photos/" in path}
+    for path, photo in documents(project).items():
+        if path in theirs and photo["decision"] != theirs[path]["decision"]:
+            store.decide(photo["user_id"], photo["id"], photo["decision"])
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -183,6 +199,11 @@ class Stream:
 
     def said(self) -> str:
         return self._log.read_text(errors="replace")
+
+    def received(self) -> int:
+        """How many messages it says it has received."""
+        told = re.findall(r"received ([0-9,]+)", self.said())
+        return int(told[-1].replace(",", "")) if told else 0
 
     def kill(self) -> None:
         """As if the machine were gone."""
