@@ -19,6 +19,8 @@ from tests.streams.world import Bucket, Stream, documents
 
 # Long ago, the end of a year, today, and a clock that was never set right.
 DAYS = ("1999:07:01", "2019:12:31", f"{date.today():%Y:%m:%d}", "2035:01:01")
+# Two shots on each day, and one without a date.
+PHOTOS_A_SCENE = 2 * len(DAYS) + 1
 _SCENES = ("astronaut", "chelsea", "coffee", "rocket")
 
 

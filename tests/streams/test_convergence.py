@@ -25,6 +25,7 @@ from pipeline.backfill import build_backfill
 from pipeline.streaming import build_stream
 from store.firestore import FirestoreStore
 from store.urls import open_store
+from tests.streams.conftest import PHOTOS_A_SCENE
 from tests.streams.world import (
     Announcement,
     Bucket,
@@ -61,6 +62,7 @@ def effects() -> Iterator[Counter[str]]:
         assert done["overwritten"] > _HISTORIES
         assert done["removed"] > _HISTORIES
         assert done["decided"] > _HISTORIES
+        assert done["similar"] > _HISTORIES
         assert done["crashed"] > _HISTORIES // 10
 
 
@@ -75,8 +77,14 @@ def test_any_history_ends_in_the_documents_of_one_clean_backfill(
     crash_after: Callable[[int | None], None],
 ) -> None:
     chance = random.Random(seed)
+    # Few, so that similar shots and copies meet; the last two are no photos.
+    few = [
+        *chance.sample(real_photos[:PHOTOS_A_SCENE], 5),
+        chance.choice(real_photos[PHOTOS_A_SCENE:-2]),
+        *real_photos[-2:],
+    ]
     world = _World(
-        Bucket(cloud_storage), real_photos, dead_letters, chance, effects, crash_after
+        Bucket(cloud_storage), few, dead_letters, chance, effects, crash_after
     )
     for _ in range(chance.randint(5, 9)):
         world.put()
@@ -95,6 +103,10 @@ def test_any_history_ends_in_the_documents_of_one_clean_backfill(
     assert not found, "\n".join(found)
     _assert_every_group_keeps_one(documents(world.project))
     effects["histories"] += 1
+    effects["similar"] += sum(
+        "/deletions/" in path and one["similar"]
+        for path, one in documents(clean).items()
+    )
 
 
 class _CrashError(Exception):
