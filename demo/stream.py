@@ -5,12 +5,14 @@ the photos with `piccl upload`, and shows the documents as they appear in Firest
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,9 +31,9 @@ _BUCKET: Final = "piccl-demo"
 _USER: Final = "demo"
 _SHOWN: Final = 20
 _LOOK_EVERY_S: Final = 0.5
-# No document changed for so long after all were settled.
-_QUIET_S: Final = 5.0
+# Without a change; a busy machine takes a minute to load the models.
 _GIVE_UP_AFTER_S: Final = 600.0
+_LOG_END_LINES: Final = 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,26 +72,33 @@ def _show(photos: Sequence[str], log: Path, console: Console) -> int:
         f"--bucket={_BUCKET}",
         f"--topic={uploads}",
         f"--store=firestore://{PROJECT}",
+        "--json",
     ]
     console.print(f"$ piccl {' '.join(stream_command)} &", highlight=False)
     with log.open("wb") as said:
         stream = subprocess.Popen(_piccl(stream_command), stdout=said, stderr=said)
     try:
         console.print(f"$ piccl {' '.join(upload_command)}", highlight=False)
-        subprocess.run(_piccl(upload_command), check=True)
-        _watch(console, stream)
+        uploaded = subprocess.run(
+            _piccl(upload_command), stdout=subprocess.PIPE, check=True
+        )
+        photos_there = json.loads(uploaded.stdout)["uploaded"]
+        console.print(f"{photos_there:,} photos uploaded")
+        refused = _watch(console, stream, photos_there, _Letters(pubsub, letters))
     except subprocess.CalledProcessError as err:
-        return err.returncode
+        console.print(f"The upload failed with {err.returncode}")
+        return 1
+    except _NotDoneError as err:
+        console.print(f"{err}; it said last:", highlight=False)
+        end = log.read_text(errors="replace").splitlines()[-_LOG_END_LINES:]
+        console.print("\n".join(end), markup=False, highlight=False)
+        return 1
     finally:
         stream.terminate()
         stream.wait()
-    if stream.returncode == 1:
-        console.print(log.read_text(errors="replace"), markup=False)
-        return 1
-    refused = pubsub.pull_all(letters)
     console.print(f"\n{len(refused)} dead letters")
-    for letter in refused[:_SHOWN]:
-        console.print("  " + letter.data.decode()[:200], markup=False)
+    for path, reason in [*refused.items()][:_SHOWN]:
+        console.print(f"  {path}: {reason}", markup=False)
     return 0
 
 
@@ -97,19 +106,64 @@ def _piccl(command: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pipeline", *command]
 
 
-def _watch(console: Console, stream: "subprocess.Popen[bytes]") -> None:
-    """Show the documents until they no longer change."""
-    started_s = changed_s = time.monotonic()
-    before: list[dict[str, Any]] = []
+class _NotDoneError(Exception):
+    """The stream ended before the photos were looked at, or never got there."""
+
+
+@dataclass
+class _Letters:
+    """What could not be analysed: each photo's address, and why."""
+
+    pubsub: PubSub
+    subscription: str
+    found: dict[str, str] = field(default_factory=dict)
+
+    def pull(self) -> dict[str, str]:
+        """All so far; the same photo may be told of several times."""
+        for message in self.pubsub.pull_all(self.subscription):
+            letter = json.loads(message.data)
+            self.found[letter["path"]] = letter["reason"]
+        return self.found
+
+
+def _watch(
+    console: Console,
+    stream: "subprocess.Popen[bytes]",
+    photos: int,
+    letters: _Letters,
+) -> dict[str, str]:
+    """Show the documents until there is one, or a letter, of each photo.
+
+    Args:
+        console: Where to.
+        stream: The process that makes them.
+        photos: How many were uploaded.
+        letters: Of the photos that it can not make any of.
+
+    Returns:
+        These photos, and why.
+
+    Raises:
+        _NotDoneError: It ended, or nothing changes any more.
+    """
+    changed_s = time.monotonic()
+    before: tuple[list[dict[str, Any]], int] = ([], 0)
     with Live(console=console, auto_refresh=False) as live:
-        while stream.poll() is None and time.monotonic() < started_s + _GIVE_UP_AFTER_S:
-            rows = _rows()
-            if rows != before:
-                before, changed_s = rows, time.monotonic()
+        while True:
+            rows, refused = _rows(), letters.pull()
+            if (rows, len(refused)) != before:
+                before, changed_s = (rows, len(refused)), time.monotonic()
                 live.update(_table(rows), refresh=True)
-            is_settled = rows and not any(row["pending_dates"] for row in rows)
-            if is_settled and time.monotonic() > changed_s + _QUIET_S:
-                break
+            is_settled = not any(row["pending_dates"] for row in rows)
+            if is_settled and len(rows) + len(refused) >= photos:
+                return refused
+            if stream.poll() is not None:
+                raise _NotDoneError(f"The stream ended with {stream.returncode}")
+            if time.monotonic() > changed_s + _GIVE_UP_AFTER_S:
+                raise _NotDoneError(
+                    f"Nothing changed for {_GIVE_UP_AFTER_S:.0f} s, and "
+                    f"{len(rows) + len(refused):,} of {photos:,} photos are done"
+                )
             time.sleep(_LOOK_EVERY_S)
 
 

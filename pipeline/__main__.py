@@ -19,7 +19,7 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as a shell has it
 # Named here, so that `piccl --help` imports none of them.
 COMMANDS: Final = {
     "backfill": "find the photos in a folder or bucket that nobody needs to keep",
-    "stream": "do so for each photo as it is uploaded",
+    "stream": "the same for each photo as it is uploaded to a bucket",
     "upload": "back photos up to a bucket",
     "replay": "announce again the photos that could not be analysed",
     "settle": "regroup the days that an interrupted run left unsettled",

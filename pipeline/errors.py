@@ -11,6 +11,14 @@ class UsageError(Exception):
     """
 
 
+def no_credentials(err: Exception) -> UsageError:
+    """What to do where the client libraries of Google Cloud find nobody to act as."""
+    return UsageError(
+        "no credentials for Google Cloud: `gcloud auth application-default login` "
+        f"({str(err).splitlines()[0]})"
+    )
+
+
 class Parser(argparse.ArgumentParser):
     """Complains in one line, as everything else does."""
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _LOCAL_RUNNER: Final = "FnApiRunner"
 _LOCAL_STREAM_RUNNER: Final = "pipeline.local_runner.LocalStreamRunner"
 # Those of Beam that lose messages, see local_runner.py.
-_LOCAL_IN_BEAM: Final = ("DirectRunner", "BundleBasedDirectRunner")
+_LOCAL_IN_BEAM: Final = ("directrunner", "bundlebaseddirectrunner")
+# Their workers are other machines.
+_ELSEWHERE: Final = ("dataflowrunner", "flinkrunner", "sparkrunner", "portablerunner")
 
 
 def add_job_options(
@@ -48,7 +50,8 @@ def pipeline_options(
         streaming: The job does not end by itself.
 
     Raises:
-        UsageError: A flag that Beam does not know either.
+        UsageError: A flag that Beam does not know either, or a store that workers
+            can not reach.
     """
     _check_known(beam_args)
     ours = argparse.ArgumentParser(add_help=False)
@@ -56,9 +59,16 @@ def pipeline_options(
         group._add_argparse_args(ours)
     values = {action.dest: getattr(args, action.dest) for action in ours._actions}
     runner = PipelineOptions(list(beam_args)).view_as(StandardOptions).runner
+    # Beam does not mind the case either.
+    kind = str(runner).lower()
+    if kind in _ELSEWHERE and values["store"].startswith("sqlite:"):
+        raise UsageError(
+            f"--store {values['store']}: with --runner={runner} each worker would "
+            "write a file of its own, which goes with it; use firestore://PROJECT"
+        )
     if streaming:
         values["streaming"] = True
-        if runner in (None, _LOCAL_STREAM_RUNNER, *_LOCAL_IN_BEAM):
+        if runner in (None, _LOCAL_STREAM_RUNNER) or kind in _LOCAL_IN_BEAM:
             values["runner"] = _LOCAL_STREAM_RUNNER
     elif runner in (None, _LOCAL_RUNNER):
         values["runner"] = _LOCAL_RUNNER

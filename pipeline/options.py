@@ -13,7 +13,7 @@ from models.tags import TagThresholds, parse_tag_thresholds
 from models.yolov3.boxes import DEFAULT_RESIZE, Resize
 from models.yolov3.detector import Precision
 from pipeline.known_weights import DEFAULT_MODEL
-from store.urls import DEFAULT_URL
+from store.urls import DEFAULT_URL, URL_FORMS
 from transforms.skip_analysed import (
     REANALYSE_ALL,
     REANALYSE_NOTHING,
@@ -33,8 +33,7 @@ class StoreOptions(PipelineOptions):
             "--store",
             default=DEFAULT_URL,
             metavar="URL",
-            help="where the results are: sqlite:///FILE, or sqlite:////FILE for an "
-            "absolute path (default: %(default)s)",
+            help=f"where the results are: {URL_FORMS} (default: %(default)s)",
         )
 
 
@@ -91,8 +90,10 @@ class StreamOptions(PipelineOptions):
         parser.add_argument(
             "--id-label",
             metavar="ATTRIBUTE",
-            help="attribute that is the same for copies of an announcement, so that "
-            "Dataflow drops them",
+            help="attribute by which Dataflow drops copies of a message; only for a "
+            "publisher that sets one that no two messages share. None of what Cloud "
+            "Storage announces is: an object's upload and its removal are of the same "
+            "objectGeneration, and one would be lost. Copies cost but two reads each",
         )
 
 

@@ -13,9 +13,8 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from pipeline.letters import Letters, Received
 from transforms.announcements import (
-    FINALIZE,
     AnnouncementError,
-    build_announcement,
+    announcement_of,
     message_from_json,
     owner,
 )
@@ -169,15 +168,7 @@ class Replayer:
         if blob is None:
             self.report.gone.append(letter.path)
             return None
-        data, attributes = build_announcement(
-            FINALIZE,
-            bucket,
-            name,
-            blob.generation,
-            size_bytes=blob.size,
-            created_at=blob.time_created,
-            metadata=blob.metadata or {},
-        )
+        data, attributes = announcement_of(blob)
         return api.PubsubMessage(data=data, attributes=attributes)
 
 

@@ -3,14 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.print_list import print_list
 from pipeline.uploading import Outcome
-
-_SHOWN: Final = 20
 
 
 @dataclass
@@ -97,16 +96,11 @@ def print_summary(console: Console, summary: UploadSummary) -> None:
     table.add_row("time", f"{summary.seconds:,.1f} s")
     table.add_row("speed", f"{summary.bytes_per_s / 1e6:,.1f} MB/s")
     console.print(table)
-    _print_list("Uploaded under another name", summary.renamed)
-    _print_list("Not uploaded, because they are no photos", summary.not_photos)
-    _print_list("Could not be uploaded", summary.failed)
+    print_list("Uploaded under another name", _lines(summary.renamed))
+    print_list("Not uploaded, because they are no photos", _lines(summary.not_photos))
+    print_list("Could not be uploaded", _lines(summary.failed))
 
 
-def _print_list(title: str, outcomes: Sequence[Outcome]) -> None:
-    if not outcomes:
-        return
-    print(f"{title}:")
-    for outcome in outcomes[:_SHOWN]:
-        print(f"  {outcome.path}: {outcome.detail or outcome.name}")
-    if len(outcomes) > _SHOWN:
-        print(f"  and {len(outcomes) - _SHOWN:,} more, which --json lists")
+def _lines(outcomes: Sequence[Outcome]) -> list[str]:
+    # They come as the threads are done with them.
+    return sorted(f"{o.path}: {o.detail or o.name}" for o in outcomes)

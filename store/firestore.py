@@ -6,16 +6,17 @@ own, which Firestore's time to live clears.
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import firestore
 from google.cloud.firestore import DocumentReference, Transaction
 
-from store.firestore_database import FirestoreDatabase, Snapshot
+from store.firestore_database import EMULATOR, FirestoreDatabase, Snapshot
 from store.firestore_days import (
     UNDECIDED,
     day_photo,
@@ -41,6 +42,11 @@ from store.records import (
     Verdicts,
 )
 from store.search import PhotoQuery
+
+_NO_CREDENTIALS: Final = (
+    "Firestore: no credentials; run `gcloud auth application-default login`, or name "
+    f"an emulator in {EMULATOR}"
+)
 
 
 class _Known(NamedTuple):
@@ -75,7 +81,9 @@ class FirestoreStore:
         self.files: Sequence[str] = ()
         try:
             self._db = FirestoreDatabase(project, database, count)
-        except (GoogleAuthError, ValueError) as err:
+        except GoogleAuthError as err:
+            raise StoreError(_NO_CREDENTIALS) from err
+        except ValueError as err:
             raise StoreError(f"can not use Firestore: {err}") from err
 
     def close(self) -> None:
@@ -88,9 +96,14 @@ class FirestoreStore:
             StoreError: It does not.
         """
         try:
-            self._db.client.collection("users").limit(1).get(timeout=20.0)
-        except (GoogleAPIError, GoogleAuthError) as err:
-            raise StoreError(f"can not reach Firestore: {err}") from err
+            self._db.ask()
+        except GoogleAuthError as err:
+            raise StoreError(_NO_CREDENTIALS) from err
+        except GoogleAPIError as err:
+            where = os.environ.get(EMULATOR, "")
+            at = f" at {where} ({EMULATOR})" if where else ""
+            why = getattr(err, "message", str(err))
+            raise StoreError(f"Firestore{at} does not answer: {why}") from err
 
     def register(self, user_id: str, email: str | None) -> None:
         fields = {"id": user_id}

@@ -10,7 +10,7 @@ import firebase_admin
 from firebase_admin import credentials
 from firebase_admin import firestore as firebase_firestore
 from google.api_core import exceptions
-from google.api_core.retry import Retry
+from google.api_core.retry import Retry, if_exception_type
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import TransportError
 from google.cloud import firestore
@@ -29,12 +29,19 @@ _TRANSIENT: Final = (
     exceptions.Unknown,
     TransportError,
 )
+_TRANSACTION_OVER: Final = re.compile(
+    r"transaction.*(expired|closed|no longer)", re.IGNORECASE
+)
 # An outage makes a job wait that long before it gives up; a runner then tries
 # the whole bundle again.
 _GIVE_UP_AFTER_S: Final = 600.0
 # Of one request. A large day takes seconds; a server that hangs is asked again.
 _REQUEST_S: Final = 60.0
-_EMULATOR: Final = "FIRESTORE_EMULATOR_HOST"
+# The library would try again too, uncounted, and a query from where its fields, of
+# which we ask for a few, do not tell.
+_ONCE: Final = Retry(predicate=if_exception_type())
+_ANSWER_WITHIN_S: Final = 20.0
+EMULATOR: Final = "FIRESTORE_EMULATOR_HOST"
 _USERS_KNOWN: Final = 100_000
 
 Snapshot: TypeAlias = "firestore.DocumentSnapshot[firestore.DocumentReference]"
@@ -51,7 +58,7 @@ class FirestoreDatabase:
     """
 
     def __init__(self, project: str, database: str | None, count: CountUsage) -> None:
-        self.client = _client(project, database, os.environ.get(_EMULATOR))
+        self.client = _client(project, database, os.environ.get(EMULATOR))
         self._count = count
         self._retry = Retry(
             predicate=_is_transient,
@@ -63,6 +70,16 @@ class FirestoreDatabase:
         )
         # Makes sure that a user has a document, without a write for every photo.
         self.make_user = functools.lru_cache(_USERS_KNOWN)(self._make_user)
+
+    def ask(self) -> None:
+        """See that it answers, without waiting for it as others do.
+
+        Raises:
+            GoogleAPIError: It does not.
+            GoogleAuthError: It may not be asked.
+        """
+        users = self.client.collection("users").limit(1)
+        users.get(retry=_ONCE, timeout=_ANSWER_WITHIN_S)
 
     def user(self, user_id: str) -> firestore.DocumentReference:
         return self.client.collection("users").document(user_id)
@@ -77,7 +94,10 @@ class FirestoreDatabase:
         def get_all() -> list[Snapshot]:
             return list(
                 self.client.get_all(
-                    references, transaction=transaction, timeout=_REQUEST_S
+                    references,
+                    transaction=transaction,
+                    retry=_ONCE,
+                    timeout=_REQUEST_S,
                 )
             )
 
@@ -95,7 +115,9 @@ class FirestoreDatabase:
         """All that a query finds."""
 
         def get() -> list[Snapshot]:
-            return list(query.stream(transaction=transaction, timeout=_REQUEST_S))
+            return list(
+                query.stream(transaction=transaction, retry=_ONCE, timeout=_REQUEST_S)
+            )
 
         found = get() if transaction else self._retry(get)()
         # A query that finds nothing is billed as one document.
@@ -107,7 +129,7 @@ class FirestoreDatabase:
         aggregation = query.count(alias="count")
         if total is not None:
             aggregation = aggregation.sum(total, alias="total")
-        (results,) = self._retry(aggregation.get)(timeout=_REQUEST_S)
+        (results,) = self._retry(aggregation.get)(retry=_ONCE, timeout=_REQUEST_S)
         self._count("store_reads", 1)
         by_alias = {result.alias: int(result.value or 0) for result in results}
         return [by_alias["count"], by_alias.get("total", 0)]
@@ -148,7 +170,9 @@ class FirestoreDatabase:
         if known.exists:
             return
         try:
-            self._retry(reference.create)({"id": user_id, "email": None})
+            self._retry(reference.create)(
+                {"id": user_id, "email": None}, retry=_ONCE, timeout=_REQUEST_S
+            )
             self._count("store_writes", 1)
         except exceptions.AlreadyExists:
             pass  # another process was faster
@@ -158,7 +182,7 @@ class FirestoreDatabase:
     ) -> None:
         """Change some fields of a document, unless it is gone."""
         try:
-            self._retry(reference.update)(fields, timeout=_REQUEST_S)
+            self._retry(reference.update)(fields, retry=_ONCE, timeout=_REQUEST_S)
             self._count("store_writes", 1)
         except exceptions.NotFound:
             pass
@@ -167,7 +191,7 @@ class FirestoreDatabase:
         self, reference: firestore.DocumentReference, fields: dict[str, Any]
     ) -> None:
         """Write some fields of a document, which need not exist."""
-        self._retry(reference.set)(fields, merge=True, timeout=_REQUEST_S)
+        self._retry(reference.set)(fields, merge=True, retry=_ONCE, timeout=_REQUEST_S)
         self._count("store_writes", 1)
 
 
@@ -187,6 +211,8 @@ def _client(
     credential = (
         _EmulatorCredentials() if emulator else credentials.ApplicationDefault()
     )
+    # Before there is an app, which would stay, and be in the way of the next try.
+    credential.get_credential()
     app = firebase_admin.initialize_app(
         credential,
         {"projectId": project},
@@ -198,8 +224,6 @@ def _client(
 def _is_transient(err: BaseException) -> bool:
     if isinstance(err, exceptions.InvalidArgument):
         # So the server says that a transaction took too long, or that its commit
-        # arrived twice.
-        return (
-            re.search(r"transaction.*(expired|closed|no longer)", str(err)) is not None
-        )
+        # arrived twice; the emulator begins with a capital.
+        return _TRANSACTION_OVER.search(str(err)) is not None
     return isinstance(err, _TRANSIENT)

@@ -11,10 +11,13 @@ import re
 import reprlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from store.records import valid_user_id
 from transforms.elements import UploadEvent
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob
 
 FINALIZE: Final = "OBJECT_FINALIZE"
 DELETE: Final = "OBJECT_DELETE"
@@ -143,6 +146,29 @@ def build_announcement(
         "eventTime": time,
     }
     return json.dumps(payload).encode(), attributes
+
+
+def announcement_of(
+    blob: "Blob", event_type: str = FINALIZE
+) -> tuple[bytes, dict[str, str]]:
+    """Write what Cloud Storage publishes of an object.
+
+    Args:
+        blob: With what an upload or a look at it told.
+        event_type: One of `EVENT_TYPES`.
+
+    Returns:
+        Payload and attributes.
+    """
+    return build_announcement(
+        event_type,
+        blob.bucket.name,
+        blob.name,
+        blob.generation,
+        size_bytes=blob.size,
+        created_at=blob.time_created,
+        metadata=blob.metadata or {},
+    )
 
 
 def owner(name: str) -> str:

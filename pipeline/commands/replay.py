@@ -1,10 +1,8 @@
 """`piccl replay`: announce again what became dead letters."""
 
 import argparse
-import contextlib
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -34,11 +32,6 @@ and so do those that nothing can announce.
   piccl replay piccl-dead-letters.jsonl --topic projects/P/topics/uploads --dry-run
 
 PUBSUB_EMULATOR_HOST leads to an emulator."""
-
-_TOPIC: Final = re.compile(r"projects/[^/]+/topics/[^/]+")
-_SUBSCRIPTION: Final = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
-_SHOWN: Final = 20
-_ANSWER_WITHIN_S: Final = 20.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,23 +71,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     if beam_args:
         raise UsageError(f"unknown option: {' '.join(beam_args)}")
-    if not _TOPIC.fullmatch(args.topic):
-        raise UsageError(f"--topic {args.topic}: write projects/PROJECT/topics/TOPIC")
-    is_subscription = _SUBSCRIPTION.fullmatch(args.letters) is not None
-    if not is_subscription:
-        _check_file(args.letters)
 
     from rich.console import Console
 
+    from pipeline.check_pubsub import check_subscription, check_topic, is_subscription
     from pipeline.letters import FileLetters, SubscriptionLetters
     from pipeline.replaying import Replayer
 
-    _check_topic(args.topic, args.letters if is_subscription else None)
-    letters: Letters = (
-        SubscriptionLetters(args.letters)
-        if is_subscription
-        else FileLetters(args.letters)
-    )
+    letters: Letters
+    if is_subscription(args.letters):
+        source = check_subscription("LETTERS", args.letters)
+        letters = SubscriptionLetters(args.letters)
+    else:
+        _check_file(args.letters)
+        source = ""
+        letters = FileLetters(args.letters)
+    # Before letters are removed that nobody would hear of again.
+    check_topic("--topic", args.topic, source)
     replayer = Replayer(
         args.topic, reasons=args.reason, steps=args.step, dry_run=args.dry_run
     )
@@ -134,46 +127,6 @@ def _replay(
     report.seconds = time.monotonic() - started_s
 
 
-def _check_topic(topic: str, subscription: str | None) -> None:
-    """Make sure that what is published reaches somebody, before letters are removed.
-
-    Raises:
-        UsageError: It would not, or Pub/Sub does not answer.
-    """
-    from google.api_core import exceptions
-    from google.auth.exceptions import GoogleAuthError
-    from google.cloud import pubsub_v1
-
-    try:
-        with contextlib.suppress(exceptions.PermissionDenied):
-            # It takes more to look at them than to use them.
-            listeners = pubsub_v1.PublisherClient().list_topic_subscriptions(
-                topic=topic, retry=None, timeout=_ANSWER_WITHIN_S
-            )
-            if not any(listeners):
-                raise UsageError(
-                    f"--topic {topic}: nobody subscribes to it, and what is published "
-                    "would be lost"
-                )
-        if subscription is not None:
-            with contextlib.suppress(exceptions.PermissionDenied):
-                source = pubsub_v1.SubscriberClient().get_subscription(
-                    subscription=subscription, retry=None, timeout=_ANSWER_WITHIN_S
-                )
-                if source.topic == topic:
-                    raise UsageError(f"--topic {topic} is where the letters are from")
-    except exceptions.NotFound as err:
-        named = topic if subscription is None else f"{topic} and {subscription}"
-        raise UsageError(f"{named}: {err.message}") from err
-    except exceptions.GoogleAPICallError as err:
-        raise UsageError(f"Pub/Sub does not answer: {err.message}") from err
-    except GoogleAuthError as err:
-        raise UsageError(
-            "no credentials for Google Cloud: `gcloud auth application-default login` "
-            f"({str(err).splitlines()[0]})"
-        ) from err
-
-
 def _check_file(path: str) -> None:
     if path.startswith("gs://"):
         raise UsageError(f"copy it first: `gcloud storage cp {path} .`")
@@ -187,6 +140,8 @@ def _check_file(path: str) -> None:
 
 def _print_report(console: "Console", report: "Report", *, dry_run: bool) -> None:
     from rich.table import Table
+
+    from pipeline.print_list import print_list
 
     table = Table(title="Dead letters", title_justify="left", show_footer=True)
     replayed, left = report.replayed, report.left
@@ -202,18 +157,8 @@ def _print_report(console: "Console", report: "Report", *, dry_run: bool) -> Non
     console.print(table)
     if report.repeats:
         print(f"{report.repeats:,} were repeats of these.")
-    _print_list("Could not be read", report.problems)
-    _print_list("Is gone, so there is nothing to announce", report.gone)
-    _print_list("Not announced by a bucket", report.only_backfill)
+    print_list("Could not be read", report.problems)
+    print_list("Is gone, so there is nothing to announce", report.gone)
+    print_list("Not announced by a bucket", report.only_backfill)
     if report.only_backfill:
         print("`piccl backfill PATH --user U` looks at them again.")
-
-
-def _print_list(title: str, lines: Sequence[str]) -> None:
-    if not lines:
-        return
-    print(f"{title}:")
-    for line in lines[:_SHOWN]:
-        print(f"  {line}")
-    if len(lines) > _SHOWN:
-        print(f"  and {len(lines) - _SHOWN:,} more, which --json lists")

@@ -25,7 +25,7 @@ hold; without any, it lists all photos of the user.
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from store.urls import DEFAULT_URL
+    from store.urls import DEFAULT_URL, URL_FORMS
 
     parser.add_argument("--user", required=True, metavar="U", help="whose photos")
     parser.add_argument(
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--store",
         default=DEFAULT_URL,
         metavar="URL",
-        help="where the results are (default: %(default)s)",
+        help=f"where the results are: {URL_FORMS} (default: %(default)s)",
     )
 
 

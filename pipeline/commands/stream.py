@@ -41,6 +41,12 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     from rich.console import Console
 
     from pipeline.analyse import analysis_settings
+    from pipeline.check_pubsub import (
+        MAKE_SUBSCRIPTION,
+        MAKE_TOPIC,
+        check_subscription,
+        check_topic,
+    )
     from pipeline.launch import (
         load_models,
         new_pipeline,
@@ -48,7 +54,6 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         run_job,
         streams_here,
     )
-    from pipeline.pubsub import check_dead_letter_topic, check_subscription
     from pipeline.stream_progress import show_stream
     from pipeline.streaming import build_stream
     from store.records import StoreError
@@ -59,8 +64,18 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     if is_here and args.id_label:
         raise UsageError("--id-label: only Dataflow drops copies by it; leave it out")
     settings = analysis_settings(options)
-    source = check_subscription(args.subscription)
-    check_dead_letter_topic(args.dead_letter_topic, source)
+    if args.subscription is None:
+        raise UsageError(
+            f"--subscription is needed; {MAKE_SUBSCRIPTION}, of a topic that a bucket "
+            "announces its objects on"
+        )
+    source = check_subscription("--subscription", args.subscription)
+    if args.dead_letter_topic is None:
+        raise UsageError(
+            "--dead-letter-topic is needed, for what can not be processed; "
+            f"{MAKE_TOPIC}"
+        )
+    check_topic("--dead-letter-topic", args.dead_letter_topic, source)
     try:
         store = open_store(settings.store_url)
         store.prepare()

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from pipeline.commands.backfill import check_addresses, check_user
-from pipeline.errors import UsageError
+from pipeline.check_addresses import check_addresses, check_user
+from pipeline.errors import UsageError, no_credentials
+from store.urls import DEFAULT_URL, URL_FORMS
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
@@ -33,15 +34,10 @@ that is taken gets part of its checksum into its name, as in IMG_1~1a2b3c4d.jpg.
   piccl upload DSC_*.jpg --user me --bucket my-photos --email me@example.com"""
 
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-_TOPIC: Final = re.compile(r"projects/[^/]+/topics/[^/]+")
 _STORAGE_EMULATOR: Final = "STORAGE_EMULATOR_HOST"
-_PUBSUB_EMULATOR: Final = "PUBSUB_EMULATOR_HOST"
-_TOPIC_TIMEOUT_S: Final = 20.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from store.urls import DEFAULT_URL
-
     parser.add_argument("files", nargs="+", metavar="FILES", help="what to back up")
     parser.add_argument("--user", required=True, metavar="U", help="whose photos")
     parser.add_argument(
@@ -54,8 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--store",
         default=DEFAULT_URL,
         metavar="URL",
-        help="where the user is registered: sqlite:///FILE, sqlite:////FILE for an "
-        "absolute path, or firestore://PROJECT[/DATABASE] (default: %(default)s)",
+        help=f"where the user is registered: {URL_FORMS} (default: %(default)s)",
     )
     parser.add_argument(
         "--topic",
@@ -147,13 +142,10 @@ def _open_bucket(
     except (Forbidden, Unauthorized) as err:
         raise UsageError(
             f"--bucket {name}: no permission to list, read and create its objects; the "
-            "roles storage.objectViewer and storage.objectCreator give it"
+            "role storage.objectUser gives it"
         ) from err
     except GoogleAuthError as err:
-        raise UsageError(
-            "no credentials for Google Cloud: `gcloud auth application-default login` "
-            f"({str(err).splitlines()[0]})"
-        ) from err
+        raise no_credentials(err) from err
     return uploader
 
 
@@ -170,35 +162,18 @@ def _announcer(topic: str, bucket: str) -> "Callable[[Blob], None]":
             f"--topic={topic.rpartition('/')[2]} --payload-format=json "
             "--event-types=OBJECT_FINALIZE,OBJECT_DELETE,OBJECT_ARCHIVE`"
         )
-    if _PUBSUB_EMULATOR not in os.environ:
-        raise UsageError(
-            f"--topic: {_STORAGE_EMULATOR} is set and {_PUBSUB_EMULATOR} is not"
-        )
-    if not _TOPIC.fullmatch(topic):
-        raise UsageError(f"--topic {topic}: write projects/PROJECT/topics/TOPIC")
-    from google.api_core.exceptions import GoogleAPIError, NotFound
     from google.cloud import pubsub_v1
 
-    from transforms.announcements import FINALIZE, build_announcement
+    from pipeline.check_pubsub import EMULATOR, check_topic
+    from transforms.announcements import announcement_of
 
+    if EMULATOR not in os.environ:
+        raise UsageError(f"--topic: {_STORAGE_EMULATOR} is set and {EMULATOR} is not")
+    check_topic("--topic", topic)
     publisher = pubsub_v1.PublisherClient()
-    try:
-        publisher.get_topic(topic=topic, timeout=_TOPIC_TIMEOUT_S)
-    except NotFound as err:
-        raise UsageError(f"--topic {topic}: there is no such topic") from err
-    except GoogleAPIError as err:
-        raise UsageError(f"--topic {topic}: Pub/Sub does not answer: {err}") from err
 
     def announce(blob: "Blob") -> None:
-        data, attributes = build_announcement(
-            FINALIZE,
-            blob.bucket.name,
-            blob.name,
-            int(blob.generation),
-            size_bytes=int(blob.size),
-            created_at=blob.time_created,
-            metadata=blob.metadata or {},
-        )
+        data, attributes = announcement_of(blob)
         publisher.publish(topic, data, **attributes).result()
 
     return announce
@@ -210,6 +185,7 @@ def _register(url: str, user_id: str, email: str | None) -> None:
 
     try:
         store = open_store(url)
+        store.prepare()
         store.register(user_id, email)
         store.close()
     except StoreError as err:

@@ -127,6 +127,12 @@ def test_unknown_runner(photos, capsys) -> None:
     assert "Unexpected pipeline runner: Nonsense" in line
 
 
+def test_store_that_workers_elsewhere_do_not_share(photos, capsys) -> None:
+    flag = "--runner=DataflowRunner"
+    line = _complaint(capsys, "backfill", photos, "--user=me", flag)
+    assert "each worker would write a file of its own" in line
+
+
 def test_dark_model_that_is_not_there(photos, capsys) -> None:
     line = _complaint(
         capsys, "backfill", photos, "--user=me", "--dark-model=nowhere.keras"
@@ -160,6 +166,19 @@ def test_dead_letters_that_can_not_be_written(photos, tmp_path, capsys) -> None:
 def test_a_database_that_is_not_there(command, capsys) -> None:
     line = _complaint(capsys, command, "--user=me", "--store=sqlite:///none.db")
     assert "piccl backfill" in line
+
+
+def test_search_of_a_file_that_is_only_for_reading(
+    photos, tmp_path, backfill, capsys, ordinary_user
+) -> None:
+    assert backfill(photos, db=tmp_path / "piccl.db") == 0
+    capsys.readouterr()
+    # Its folder may be written: beside the file lie those of its log.
+    tmp_path.chmod(0o777)
+    (tmp_path / "piccl.db").chmod(0o444)
+    with ordinary_user():
+        assert main(["search", "--user=me", "--paths"]) == 0
+    assert capsys.readouterr().out == f"{photos / 'a.jpg'}\n"
 
 
 def test_search_like_a_photo_that_was_never_analysed(

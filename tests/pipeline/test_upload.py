@@ -204,7 +204,10 @@ class TestAnnouncements:
         assert "no such topic" in _complaint(
             capsys, roll, f"--topic=projects/{pubsub.project}/topics/nowhere"
         )
-        assert "projects/PROJECT/topics/TOPIC" in _complaint(
+        assert "nobody subscribes" in _complaint(
+            capsys, roll, f"--topic={pubsub.topic('deserted')}"
+        )
+        assert "projects/PROJECT/topics/NAME" in _complaint(
             capsys, roll, "--topic=uploads"
         )
         monkeypatch.delenv("PUBSUB_EMULATOR_HOST")
@@ -286,7 +289,7 @@ class TestMisuse:
                 monkeypatch.setitem(handlers, "GET", refuse)
         line = _complaint(capsys, roll)
         assert "no permission" in line
-        assert "storage.objectCreator" in line
+        assert "storage.objectUser" in line
 
     def test_no_credentials(self, roll, capsys, monkeypatch) -> None:
         monkeypatch.delenv("STORAGE_EMULATOR_HOST", raising=False)

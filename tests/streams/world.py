@@ -26,7 +26,7 @@ from transforms.announcements import (
     DELETE,
     FILE_TIME_KEY,
     FINALIZE,
-    build_announcement,
+    announcement_of,
 )
 from transforms.group_similar import day_outcomes
 
@@ -82,15 +82,7 @@ class Bucket:
         return photo_id(self.name, name)
 
     def _announce(self, event_type: str, blob: storage.Blob) -> None:
-        data, attributes = build_announcement(
-            event_type,
-            self.name,
-            blob.name,
-            blob.generation,
-            size_bytes=blob.size,
-            created_at=blob.time_created,
-            metadata=blob.metadata or {},
-        )
+        data, attributes = announcement_of(blob, event_type)
         self.announced.append(
             Announcement(blob.name, blob.generation, data, attributes)
         )
