@@ -63,6 +63,11 @@ def pytest_make_collect_report(
     return report
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits most comes first, so that no core is left alone with it."""
+    items.sort(key=lambda item: "streams" not in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _empty_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Tests find no models that whoever runs them has fetched."""

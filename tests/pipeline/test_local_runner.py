@@ -17,6 +17,8 @@ from demo.pubsub import PubSub
 from pipeline import local_runner
 from pipeline.local_runner import LocalStreamRunner
 
+pytestmark = pytest.mark.timeout(120)
+
 _ACK_DEADLINE_S = 10
 
 # Filled by the step below, which runs in this process.

@@ -1,18 +1,15 @@
 """What is Firestore's own; what every store does is tested in the files beside."""
 
 import dataclasses
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
 from google.cloud import firestore
+from google.cloud.firestore_v1.services.firestore import FirestoreClient
 
-from demo.emulators import Emulators
+from store.firestore import FirestoreStore
 from store.interface import Store
 from store.records import DayOutcome, DayPhoto, PhotoMeta, Verdicts
 from store.search import REASONS, TAGS
@@ -271,53 +268,57 @@ def test_decision_of_a_client_survives_what_a_job_writes(
     assert _fields(db, "users/ada/photos/a")["decision"] == "keep"
 
 
-def test_users_share_no_document(store: Store, written: list[str]) -> None:
-    for number in range(12):
-        user = f"users/user{number}"
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Paths of the documents that are read from now on, and of those queried below."""
+    paths: list[str] = []
+    get, query = FirestoreClient.batch_get_documents, FirestoreClient.run_query
+
+    def spy_get(*args: Any, **kwargs: Any) -> Any:
+        names = kwargs["request"]["documents"]
+        paths.extend(name.partition("/documents/")[2] for name in names)
+        return get(*args, **kwargs)
+
+    def spy_query(*args: Any, **kwargs: Any) -> Any:
+        paths.append(kwargs["request"]["parent"].partition("/documents")[2].lstrip("/"))
+        return query(*args, **kwargs)
+
+    monkeypatch.setattr(FirestoreClient, "batch_get_documents", spy_get)
+    monkeypatch.setattr(FirestoreClient, "run_query", spy_query)
+    return paths
+
+
+def test_what_is_done_for_a_user_stays_below_the_user(
+    store: Store, read: list[str], written: list[str]
+) -> None:
+    # The name of one begins like that of another.
+    for user_id in ("user1", "user10", "user100"):
+        user = f"users/{user_id}"
+        read.clear()
         written.clear()
         for id_ in "ab":
-            write(store, id_, user_id=f"user{number}")
-        store.settle(f"user{number}", MAY_1, all_similar)
-        store.decide(f"user{number}", "a", "keep")
-        store.remove(f"user{number}", "b", 10)
-        settle_all(store, f"user{number}")
-        assert {path for path in written if not path.startswith(f"{user}/")} == {user}
+            write(store, id_, user_id=user_id)
+        store.settle(user_id, MAY_1, all_similar)
+        store.decide(user_id, "a", "keep")
+        store.remove(user_id, "b", 10)
+        store.rejudge(user_id, "a", 10, make_judge(make_verdicts(dark=True)), CAT)
+        settle_all(store, user_id)
+        for paths in (read, written):
+            assert {p for p in paths if not p.startswith(f"{user}/")} == {user}
+        tables = {path.split("/")[2] for path in {*written} - {user}}
+        assert tables == {"photos", "tags", "deletions", "tombstones"}
         # All photos of a user would wait for it.
         assert written.count(user) == 1
 
 
-# Outages.
-
-
-@pytest.mark.parametrize(
-    "use",
-    [
-        lambda store: write(store, "b"),
-        lambda store: store.settle("ada", MAY_1, all_similar),
-        lambda store: store.remove("ada", "a", 10),
-        lambda store: store.state("ada", "a"),
-        lambda store: store.pending_days(),
-    ],
-    ids=["write", "settle", "remove", "state", "pending days"],
-)
-def test_an_emulator_that_stands_still_is_waited_for(
-    store: Store,
-    firestore_emulator: Emulators,
-    url: str,
-    use: Callable[[Store], object],
-) -> None:
-    write(store)
-    expected: list[object] = []
-    process = firestore_emulator.processes["firestore"]
-    os.kill(process, signal.SIGSTOP)
-    try:
-        worker = threading.Thread(target=lambda: expected.append(use(store)))
-        worker.start()
-        time.sleep(1.0)
-        assert worker.is_alive()
-    finally:
-        os.kill(process, signal.SIGCONT)
-    worker.join(60.0)
-    assert len(expected) == 1
-    settle_all(store, "ada")
-    assert store.pending_days() == []
+def test_10000_users_share_no_document(store: Store) -> None:
+    assert isinstance(store, FirestoreStore)
+    users: dict[str, str] = {}
+    for number in range(10_000):
+        user_id = f"user{number}"
+        for table in ("photos", "tags", "deletions", "tombstones"):
+            # The photos of all of them are named the same.
+            path = store._document(user_id, table, "a").path
+            assert users.setdefault(path, user_id) == user_id
+            assert path.startswith(f"{store._db.user(user_id).path}/")
+    assert len(users) == 4 * 10_000
