@@ -10,7 +10,7 @@ import pytest
 
 from demo.emulators import Emulators
 from tests.streams.conftest import Streaming
-from tests.streams.test_real_streams import (
+from tests.streams.test_killed_streams import (
     USER,
     assert_becomes,
     fill,

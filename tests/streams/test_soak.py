@@ -18,7 +18,7 @@ from PIL.ExifTags import Base
 from demo.emulators import Emulators
 from store.urls import open_store
 from tests.streams.conftest import Streaming
-from tests.streams.test_real_streams import (
+from tests.streams.test_killed_streams import (
     backfill_beside,
     fill,
     photos_of,

@@ -1,4 +1,4 @@
-"""Real processes of the stream that are killed, frozen out and fed with rubbish."""
+"""Real processes of the stream that are killed, and a backfill beside them."""
 
 import random
 import subprocess
