@@ -3,10 +3,12 @@
 import functools
 import os
 import re
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import firebase_admin
+import grpc
 from firebase_admin import credentials
 from firebase_admin import firestore as firebase_firestore
 from google.api_core import exceptions
@@ -134,6 +136,12 @@ class FirestoreDatabase:
         by_alias = {result.alias: int(result.value or 0) for result in results}
         return [by_alias["count"], by_alias.get("total", 0)]
 
+    def unchanged_since(self, version: Any) -> firestore.WriteOption | None:
+        """Condition of a write: the document is of this version, if one is given."""
+        if version is None:
+            return None
+        return self.client.write_option(last_update_time=version)
+
     def transact(
         self, change: Callable[[firestore.Transaction], _Result]
     ) -> tuple[_Result, list[Any]]:
@@ -148,16 +156,12 @@ class FirestoreDatabase:
         """
 
         def attempt() -> tuple[_Result, list[Any]]:
-            transaction = self.client.transaction()
+            # The library's own further attempts do not wait, nor are they counted.
+            transaction = self.client.transaction(max_attempts=1)
             try:
                 returned = firestore.transactional(change)(transaction)
-            except ValueError as err:
-                # How the library says that its own attempts are used up, or that
-                # there was nothing to roll back yet.
-                cause = err.__cause__ or err.__context__
-                if isinstance(cause, exceptions.GoogleAPIError | TransportError):
-                    raise cause from err
-                raise
+            except Exception as err:
+                raise _first_error(err) from None
             return cast(_Result, returned), transaction.write_results or []
 
         returned, written = self._retry(attempt)()
@@ -202,10 +206,21 @@ class _EmulatorCredentials(credentials.Base):
         return AnonymousCredentials()
 
 
+# Several threads would make the same app, which is an error.
+_CONNECTING: Final = threading.Lock()
+
+
+def _client(
+    project: str, database: str | None, emulator: str | None
+) -> firestore.Client:
+    with _CONNECTING:
+        return _only_client(project, database, emulator)
+
+
 # One connection a process, whatever the number of steps and threads. By the
 # emulator's address too, which tests change.
 @functools.cache
-def _client(
+def _only_client(
     project: str, database: str | None, emulator: str | None
 ) -> firestore.Client:
     credential = (
@@ -219,6 +234,20 @@ def _client(
         name=f"piccl-{project}-{database}-{emulator}",
     )
     return firebase_firestore.client(app, database)
+
+
+def _first_error(err: BaseException) -> BaseException:
+    """What went wrong in a transaction, before what the library made of it.
+
+    It says with a ValueError that its attempts are used up or that there was nothing
+    to roll back yet, and with an error of its own that it could not roll back.
+    """
+    first, known = err, err
+    while (earlier := known.__cause__ or known.__context__) is not None:
+        known = earlier
+        if not isinstance(known, grpc.RpcError):
+            first = known
+    return first
 
 
 def _is_transient(err: BaseException) -> bool:

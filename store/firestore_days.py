@@ -3,8 +3,10 @@
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, Final, cast
 
+from google.api_core.exceptions import FailedPrecondition
 from google.cloud import firestore
 from google.cloud.firestore import (
     DocumentReference,
@@ -19,9 +21,9 @@ from store.records import TOMBSTONE_LIFE, DayOutcome, DayPhoto
 # finds decisions that no grouping has seen, finds no nulls.
 UNDECIDED: Final = "none"
 _NOT_GROUPED: Final = DayOutcome()
-# With their deletions 2,000 documents, about 1.5 MB. Firestore takes 10 MiB in a
-# request, its emulator 4.
-_PHOTOS_A_COMMIT: Final = 1000
+# With their deletions 400 documents. Firestore takes 10 MiB in a transaction, index
+# entries counted, of which a document changes a dozen.
+_PHOTOS_A_COMMIT: Final = 200
 
 # Those that a day is read for. The price is the same, the time is not.
 _DAY_FIELDS: Final = (
@@ -73,7 +75,7 @@ def settle_day(
     leaves its day pending, and a grouping takes that back from all it saw. So if all
     that was pending before the day was read still is, and is unchanged, the day too
     is as it was read, but for photos that were added: they stay pending, and their
-    turn comes.
+    turn comes. A photo that is written must be as it was read in any case.
 
     Returns:
         How many photos changed.
@@ -238,48 +240,71 @@ def _write(
     """Write what changed, and take the day off the pending ones.
 
     All at once; a day that is too large for that stays pending until the last of
-    its documents is written.
+    its documents is written: by the newest that waits, which each part changes, so
+    that whoever else regroups the day and knows of it starts over.
 
     Raises:
         _DayChangedError: Somebody else wrote meanwhile.
     """
-    cleared = [[_clear(found, date)] for found in waiting.values()]
-    if len({some[0][0].path for some in (*updates, *cleared)}) <= _PHOTOS_A_COMMIT:
-        parts: list[Iterable[Sequence[_Update]]] = [[*updates, *cleared]]
+    newest = max(waiting.values(), key=lambda found: found.update_time).reference
+    clears = {path: _clear(found, date) for path, found in waiting.items()}
+    last = clears.pop(newest.path)
+    units = [
+        [*documents, *filter(None, [clears.pop(documents[0][0].path, None)])]
+        for documents in updates
+    ]
+    units += [[clear] for clear in clears.values()]
+    if len(units) < _PHOTOS_A_COMMIT:
+        parts = [_merged([*units, [last]])]
     else:
         parts = [
-            some[start : start + _PHOTOS_A_COMMIT]
-            for some in (updates, cleared)
-            for start in range(0, len(some), _PHOTOS_A_COMMIT)
+            _merged([[(newest, {"settling": datetime.now(UTC)})], *units[i:j]])
+            for i, j in pairwise([*range(0, len(units), _PHOTOS_A_COMMIT), len(units)])
         ]
-    read = {snapshot.id for snapshot in snapshots}
-    versions = {path: found.update_time for path, found in waiting.items()}
-    for part in parts:
-        merged = _merged(part)
+        parts.append([last])
+    read = {snapshot.id: snapshot.update_time for snapshot in snapshots}
+    versions = {found.reference.path: found.update_time for found in snapshots}
+    versions |= {path: found.update_time for path, found in waiting.items()}
+    left = set(waiting)
+    for number, part in enumerate(parts):
+        # In between it is enough that nobody changed what is written.
+        is_end = number in (0, len(parts) - 1)
 
         def change(
-            transaction: Transaction, writes: Sequence[_Update] = merged
+            transaction: Transaction,
+            writes: Sequence[_Update] = part,
+            looks: bool = is_end,
         ) -> None:
-            now = _query_waiting(db, user_id, date, transaction)
-            for path, version in versions.items():
-                if path not in now or now[path].update_time != version:
-                    raise _DayChangedError
-            if any(now[path].id in read for path in now.keys() - versions.keys()):
-                raise _DayChangedError
+            if looks:
+                now = _query_waiting(db, user_id, date, transaction)
+                for path in left:
+                    if path not in now or now[path].update_time != versions[path]:
+                        raise _DayChangedError
+                for path in now.keys() - left:
+                    # Added since, or read as it is; else changed since it was read.
+                    found = now[path]
+                    if read.get(found.id, found.update_time) != found.update_time:
+                        raise _DayChangedError
             for reference, fields in writes:
-                transaction.update(reference, fields)
+                version = versions.get(reference.path)
+                transaction.update(reference, fields, db.unchanged_since(version))
 
-        _, results = db.transact(change)
-        for (reference, fields), result in zip(merged, results, strict=True):
+        try:
+            _, results = db.transact(change)
+        except FailedPrecondition as err:
+            raise _DayChangedError from err
+        for (reference, fields), result in zip(part, results, strict=True):
+            versions[reference.path] = result.update_time
             if "pending_dates" in fields:
-                del versions[reference.path]
-            elif reference.path in versions:
-                versions[reference.path] = result.update_time
+                left.remove(reference.path)
 
 
 def _clear(found: Snapshot, date: str) -> _Update:
     """Take a day off those that a photo or tombstone waits for."""
-    fields: dict[str, Any] = {"pending_dates": firestore.ArrayRemove([date])}
+    fields: dict[str, Any] = {
+        "pending_dates": firestore.ArrayRemove([date]),
+        "settling": firestore.DELETE_FIELD,
+    }
     is_tombstone = found.reference.parent.id == "tombstones"
     if is_tombstone and found.get("pending_dates") == [date]:
         # Time to live may take it now: nothing is lost with it any more.
