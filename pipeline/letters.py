@@ -95,11 +95,14 @@ class SubscriptionLetters(Letters):
         self._held: dict[str, str] = {}
 
     def batches(self) -> Iterator[Sequence[Received]]:
-        while messages := self._wait():
+        quiet_since_s = time.monotonic()
+        # What is held for longer than can be comes again, and is nothing new.
+        while time.monotonic() - quiet_since_s < _QUIET_S and (
+            messages := self._wait()
+        ):
             new = [one for one in messages if one.message.message_id not in self._held]
             self._held |= {one.message.message_id: one.ack_id for one in messages}
             self._set_deadline([one.ack_id for one in messages], _HELD_S)
-            # What is held for longer than can be comes again.
             if new:
                 yield [
                     Received(
@@ -110,6 +113,7 @@ class SubscriptionLetters(Letters):
                     )
                     for one in new
                 ]
+                quiet_since_s = time.monotonic()
 
     def take_out(self, letters: Sequence[Received]) -> None:
         ids = [self._held.pop(letter.handle) for letter in letters]

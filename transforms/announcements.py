@@ -77,6 +77,9 @@ def parse_announcement(
         return None
     bucket = _attribute(attributes, "bucketId")
     name = _attribute(attributes, "objectId")
+    if name.endswith("/"):
+        # Consoles make an empty object to show a folder.
+        return None
     generation = _whole_number(
         _attribute(attributes, "objectGeneration"), "objectGeneration"
     )

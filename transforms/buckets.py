@@ -63,6 +63,20 @@ def list_photos(address: str, user_id: str) -> Iterator[UploadEvent | ListingErr
         yield from _list_pattern(address, user_id)
 
 
+def is_there(event: UploadEvent) -> bool:
+    """Whether an object or file of that name is there now, in whatever version.
+
+    Raises:
+        OSError: It can not be found out.
+    """
+    if event.bucket == LOCAL_BUCKET:
+        return os.path.lexists(event.name)
+    try:
+        return storage_client().bucket(event.bucket).blob(event.name).exists()
+    except (GoogleAPIError, GoogleAuthError) as err:
+        raise OSError(f"Cloud Storage: {err}") from err
+
+
 def is_pattern(address: str) -> bool:
     """Whether an address is a glob; a name may contain a bracket without being one."""
     if address.startswith(_GS):

@@ -107,9 +107,10 @@ class _SettleDayDoFn(StoreDoFn):
 
         with timed("GroupSimilar"):
             changed = self._store.settle(user_id, date, group)
-        count("days_grouped")
-        count("photos_regrouped", changed)
+        # Another firing or job may have settled it.
         if settled is not None:
+            count("days_grouped")
+            count("photos_regrouped", changed)
             _observe_day(settled.values())
         yield user_id, date
 

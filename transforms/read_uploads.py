@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeAlias
 import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
-from transforms.buckets import ListingError, folder_prefix, list_photos
+from transforms.buckets import ListingError, folder_prefix, is_there, list_photos
 from transforms.counters import count
 from transforms.dead_letters import DEAD, DeadOutput, dead_letter
 from transforms.elements import LOCAL_BUCKET, DeadLetter, UploadEvent
@@ -198,7 +198,10 @@ class _MissingDoFn(beam.DoFn):
         for event in missing:
             if not is_believed:
                 count("photos_kept")
-            elif not any(_is_at_or_below(event.path, path) for path in not_listed):
+            elif any(_is_at_or_below(event.path, path) for path in not_listed):
+                continue
+            # A stream may have stored what came after the listing.
+            elif not is_there(event):
                 yield event
 
 
