@@ -1,16 +1,18 @@
 """A day that is too large for one commit, and what happens between its commits."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import pytest
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 
+from store.firestore_database import FirestoreDatabase
 from store.interface import Store
 from store.records import DayOutcome, DayPhoto
 from tests.store.samples import MAY_1, MAY_2, all_similar, write
 
-# Three commits for what is decided, three to take the day off the pending ones.
+# Two photos each, and the newest, which waits until the end.
 _PHOTOS: Final = "abcdef"
 _COMMITS: Final = range(1, 5)
 
@@ -145,3 +147,54 @@ def test_change_between_commits_is_not_lost(
     photos = other.day("ada", MAY_1)
     assert {photo.id: photo.outcome for photo in photos} == _keep_last(photos)
     assert other.pending_days() == []
+
+
+@pytest.mark.parametrize("order", ["ABBBABBBBBB", "AABBBBBBAAAA", "BBBAAAABBBB"])
+def test_two_that_regroup_a_day_undo_nothing_of_each_other(
+    day: Store, other: Store, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """The second knows of a photo more; their commits come in any order."""
+    day.settle("ada", MAY_1, _keep_last)
+    write(day, "q1")
+    transact = FirestoreDatabase.transact
+    turns = {name: threading.Semaphore(0) for name in "AB"}
+    done = {name: threading.Semaphore(0) for name in "AB"}
+    has_read = {name: threading.Event() for name in "AB"}
+
+    def in_turn(self: FirestoreDatabase, change: Callable) -> object:
+        name = threading.current_thread().name
+        if name not in turns:
+            return transact(self, change)
+        turns[name].acquire()
+        try:
+            return transact(self, change)
+        finally:
+            done[name].release()
+
+    monkeypatch.setattr(FirestoreDatabase, "transact", in_turn)
+
+    def settle(name: str, store: Store) -> threading.Thread:
+        def group(photos: Sequence[DayPhoto]) -> Mapping[str, DayOutcome]:
+            has_read[name].set()
+            return _keep_last(photos)
+
+        args = ("ada", MAY_1, group)
+        thread = threading.Thread(target=store.settle, args=args, name=name)
+        thread.start()
+        assert has_read[name].wait(30)
+        return thread
+
+    threads = {"A": settle("A", day)}
+    write(other, "q2")
+    threads["B"] = settle("B", other)
+    for name in order:
+        if threads[name].is_alive():
+            turns[name].release()
+            done[name].acquire(timeout=10)
+    for name in "AB":
+        turns[name].release(100)
+        threads[name].join(60)
+        assert not threads[name].is_alive()
+    _settle_all(day)
+    photos = day.day("ada", MAY_1)
+    assert {photo.id: photo.outcome for photo in photos} == _keep_last(photos)

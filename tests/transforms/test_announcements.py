@@ -176,14 +176,18 @@ class TestParse:
             parse_announcement(attributes, b"")
         assert caught.value.reason == "no payload"
 
+    @pytest.mark.parametrize("name", ["users/ann/photos/", "users/ann/photos/trip/"])
+    def test_what_consoles_make_of_a_folder_does_not_matter(self, name: str) -> None:
+        attributes, data = _message(name=name)
+        attributes["objectId"] = name
+        assert parse_announcement(attributes, data) is None
+
     @pytest.mark.parametrize(
         "name",
         [
             "a.jpg",
             "users/ann/a.jpg",
             "users/ann/photos",
-            "users/ann/photos/",
-            "users/ann/photos/trip/",
             "users//photos/a.jpg",
             "/users/ann/photos/a.jpg",
             "users/../photos/a.jpg",

@@ -22,7 +22,7 @@ from store.urls import open_store
 from transforms.counters import counted_here, reset_counted_here
 from transforms.dead_letters import DEAD
 from transforms.elements import LOCAL_BUCKET, DeadLetter, UploadEvent
-from transforms.read_uploads import FindRemoved, ListUploads
+from transforms.read_uploads import FindRemoved, ListUploads, _MissingDoFn
 
 
 @pytest.fixture(autouse=True)
@@ -289,3 +289,25 @@ class TestFindRemoved:
         gone = f"{address}day/gone.jpg"
         _store(store_url, gone, f"{address}a.jpg", f"gs://{bucket.name}/users/bob.jpg")
         self._expect(store_url, [address], gone)
+
+
+def test_what_a_stream_stored_behind_the_listing_is_not_removed(
+    cloud_storage: storage.Client,
+) -> None:
+    bucket = cloud_storage.create_bucket("stored-behind")
+    blob = bucket.blob("users/me/photos/new.jpg")
+    blob.upload_from_string(b"a photo")
+    stored = UploadEvent(
+        user_id="me",
+        bucket=bucket.name,
+        name=blob.name,
+        generation=blob.generation,
+        size_bytes=0,
+        updated_at_s=0.0,
+        removed=True,
+    )
+    folder = (f"gs://{bucket.name}/users/me/photos", {"listed": [], "stored": [stored]})
+    missing = _MissingDoFn(whole_folders=False)
+    assert list(missing.process(folder, [])) == []
+    blob.delete()
+    assert list(missing.process(folder, [])) == [stored]
