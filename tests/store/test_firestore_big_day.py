@@ -71,11 +71,14 @@ def test_day_of_5000_photos(
         # else the machine does to make both longer.
         bare_s.append(_seconds(lambda: query_day(store._db, "ada", MAY_1)))
         whole_s.append(_seconds(lambda: store.settle("ada", MAY_1, group)))
-    bare, whole = statistics.median(bare_s), statistics.median(whole_s)
+    # The least, as timeit's documentation advises: what comes on top is other
+    # programs', of which the tests beside this one are the most.
+    bare, whole = min(bare_s), min(whole_s)
+    medians = statistics.median(whole_s) / statistics.median(bare_s)
     print(
         f"after one more: pure regrouping {min(pure_s):.2f} s, bare query "
         f"{_told(bare_s)}, the whole {_told(whole_s)}, {whole / bare:.2f} times it "
-        f"at the median of {_PAIRS}, {min(whole_s) / min(bare_s):.2f} times at best"
+        f"at best, {medians:.2f} times at the median of {_PAIRS}"
     )
     assert min(pure_s) < 0.5
     assert whole <= 1.5 * bare
