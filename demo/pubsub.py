@@ -36,14 +36,17 @@ class PubSub:
         self.publisher.create_topic(name=path)
         return path
 
-    def subscription(self, topic: str, name: str) -> str:
-        """Subscribe to a topic's path; returns projects/P/subscriptions/NAME."""
+    def subscription(self, topic: str, name: str, ack_deadline_s: int = 60) -> str:
+        """Subscribe to a topic's path; returns projects/P/subscriptions/NAME.
+
+        A message that is not acknowledged by the deadline is delivered again; by
+        default so late that an emulator that was frozen delivers nothing twice.
+        """
         path = self.subscriber.subscription_path(self.project, name)
         self.subscriber.create_subscription(
-            # An emulator that was frozen is not to deliver twice for that.
             name=path,
             topic=topic,
-            ack_deadline_seconds=60,
+            ack_deadline_seconds=ack_deadline_s,
         )
         return path
 

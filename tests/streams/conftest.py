@@ -117,7 +117,9 @@ class Streaming:
         self.pubsub = pubsub
         self.project = project
         self.topic = pubsub.topic("uploads")
-        self.subscription = pubsub.subscription(self.topic, "stream")
+        # What a killed process was at comes again soon; that more comes twice
+        # is what the stream has to bear.
+        self.subscription = pubsub.subscription(self.topic, "stream", 15)
         self._dead = pubsub.topic("dead-letters")
         self.letters = pubsub.subscription(self._dead, "dead-letters")
         self.started: list[Stream] = []
