@@ -242,11 +242,13 @@ def _first_error(err: BaseException) -> BaseException:
     It says with a ValueError that its attempts are used up or that there was nothing
     to roll back yet, and with an error of its own that it could not roll back.
     """
-    first, known = err, err
-    while (earlier := known.__cause__ or known.__context__) is not None:
-        known = earlier
+    first: BaseException = err
+    known: BaseException | None = err
+    while known is not None:
         if not isinstance(known, grpc.RpcError):
             first = known
+        context = None if known.__suppress_context__ else known.__context__
+        known = known.__cause__ or context
     return first
 
 
