@@ -91,14 +91,14 @@ def _show(photos: Sequence[str], log: Path, console: Console) -> int:
     except _NotDoneError as err:
         console.print(f"{err}; it said last:", highlight=False)
         end = log.read_text(errors="replace").splitlines()[-_LOG_END_LINES:]
-        console.print("\n".join(end), markup=False, highlight=False)
+        console.print("\n".join(end), markup=False, highlight=False, soft_wrap=True)
         return 1
     finally:
         stream.terminate()
         stream.wait()
     console.print(f"\n{len(refused)} dead letters")
     for path, reason in [*refused.items()][:_SHOWN]:
-        console.print(f"  {path}: {reason}", markup=False)
+        console.print(f"  {path}: {reason}", markup=False, soft_wrap=True)
     return 0
 
 
