@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipeline.__main__ import main
 from store.sqlite import SqliteStore
 from store.urls import open_store
+from tests.crashes import crashes
 
 DAYS = ("2024:05:01", "2024:05:02", "2024:05:03")
 _IN_MEMORY = "--direct_running_mode=in_memory"
@@ -72,34 +73,10 @@ def _histories(contents: int) -> st.SearchStrategy[list[tuple]]:
     )
 
 
-class _CrashError(Exception):
-    pass
-
-
 @pytest.fixture
 def crash_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
-    """Makes the n-th change of a store fail, and those after it; None heals it."""
-    left: list[int | None] = [None]
-
-    def fail_when_due(change: Callable) -> Callable:
-        def changed(*args, **kwargs):
-            if left[0] is not None:
-                left[0] -= 1
-                if left[0] < 0:
-                    raise _CrashError
-            return change(*args, **kwargs)
-
-        return changed
-
-    for name in ("write", "rejudge", "settle", "remove"):
-        monkeypatch.setattr(
-            SqliteStore, name, fail_when_due(getattr(SqliteStore, name))
-        )
-
-    def arm(changes: int | None) -> None:
-        left[0] = changes
-
-    return arm
+    """Sets how many changes of a store go well from now on; None heals it."""
+    return crashes(SqliteStore, monkeypatch)
 
 
 @settings(

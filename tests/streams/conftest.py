@@ -73,7 +73,7 @@ def clean(
 ) -> Callable[[Bucket, str], str]:
     """Backfills a user's photos of a bucket into an empty project; returns its id."""
 
-    def run(bucket: Bucket, *users: str, flags: tuple[str, ...] = ()) -> str:
+    def run(bucket: Bucket, *users: str) -> str:
         project = f"piccl-{uuid.uuid4().hex[:12]}"
         for user in users:
             code = main(
@@ -84,7 +84,6 @@ def clean(
                     f"--store=firestore://{project}",
                     f"--dead-letters={tmp_path / 'clean.jsonl'}",
                     "--weights=none",
-                    *flags,
                 ]
             )
             assert code == 0
@@ -125,11 +124,9 @@ class Streaming:
         self.started: list[Stream] = []
         self.folder = folder
 
-    def start(self, *flags: str, **environment: str) -> Stream:
+    def start(self, **environment: str) -> Stream:
         log = self.folder / f"stream-{len(self.started)}.log"
-        stream = Stream(
-            self.subscription, self.project, self._dead, log, flags, environment
-        )
+        stream = Stream(self.subscription, self.project, self._dead, log, environment)
         self.started.append(stream)
         return stream
 

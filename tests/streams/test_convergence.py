@@ -25,6 +25,7 @@ from pipeline.backfill import build_backfill
 from pipeline.streaming import build_stream
 from store.firestore import FirestoreStore
 from store.urls import open_store
+from tests.crashes import crashes
 from tests.streams.conftest import PHOTOS_A_SCENE
 from tests.streams.world import (
     Announcement,
@@ -109,34 +110,10 @@ def test_any_history_ends_in_the_documents_of_one_clean_backfill(
     )
 
 
-class _CrashError(Exception):
-    pass
-
-
 @pytest.fixture
 def crash_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
-    """Makes the n-th change of a store fail, and those after it; None heals it."""
-    left: list[int | None] = [None]
-
-    def fail_when_due(change: Callable) -> Callable:
-        def changed(*args, **kwargs):
-            if left[0] is not None:
-                left[0] -= 1
-                if left[0] < 0:
-                    raise _CrashError
-            return change(*args, **kwargs)
-
-        return changed
-
-    for name in ("write", "rejudge", "settle", "remove"):
-        monkeypatch.setattr(
-            FirestoreStore, name, fail_when_due(getattr(FirestoreStore, name))
-        )
-
-    def arm(changes: int | None) -> None:
-        left[0] = changes
-
-    return arm
+    """Sets how many changes of a store go well from now on; None heals it."""
+    return crashes(FirestoreStore, monkeypatch)
 
 
 class _World:
@@ -226,7 +203,7 @@ class _World:
         finally:
             self._crash_after(None)
         if failed:
-            assert all("_CrashError" in repr(err) for err in failed), failed
+            assert all("CrashError" in repr(err) for err in failed), failed
             assert not to_the_end
             self._effects["crashed"] += 1
             # None of it was acknowledged.

@@ -155,7 +155,6 @@ class Stream:
         project: Of Firestore.
         dead_letters: Topic for what could not be analysed.
         log: File for what it says.
-        flags: Further ones of the command.
         environment: What differs from this process's.
     """
 
@@ -165,7 +164,6 @@ class Stream:
         project: str,
         dead_letters: str,
         log: Path,
-        flags: Sequence[str] = (),
         environment: Mapping[str, str] = {},
     ) -> None:
         self._log = log
@@ -181,7 +179,6 @@ class Stream:
                     f"--store=firestore://{project}",
                     f"--dead-letter-topic={dead_letters}",
                     "--weights=none",
-                    *flags,
                 ],
                 stdout=out,
                 stderr=out,
@@ -202,12 +199,6 @@ class Stream:
         self._is_killed = True
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-
-    def end(self) -> int:
-        """As an operator ends it; its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
 
     def assert_alive(self) -> None:
         """Unless it was killed."""
