@@ -103,8 +103,9 @@ class FirestoreDatabase:
                 )
             )
 
-        # Within a transaction all of it is tried again, not one request.
-        found = get_all() if transaction else self._retry(get_all)()
+        # Within a transaction all of it is tried again, not one request: it may
+        # have expired meanwhile. (One without writes is empty, hence false.)
+        found = get_all() if transaction is not None else self._retry(get_all)()
         self._count("store_reads", len(found))
         by_path = {snapshot.reference.path: snapshot for snapshot in found}
         return [by_path[reference.path] for reference in references]
@@ -121,7 +122,7 @@ class FirestoreDatabase:
                 query.stream(transaction=transaction, retry=_ONCE, timeout=_REQUEST_S)
             )
 
-        found = get() if transaction else self._retry(get)()
+        found = get() if transaction is not None else self._retry(get)()
         # A query that finds nothing is billed as one document.
         self._count("store_reads", max(1, len(found)))
         return found

@@ -209,6 +209,37 @@ def test_a_commit_that_is_aborted_is_tried_again(
     assert usage["store_retries"] - before == times
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["overwrite", "remove", "rejudge"])
+def test_a_transaction_that_expired_is_begun_anew(
+    store: Store,
+    db: firestore.Client,
+    expected: Mapping[str, Any],
+    usage: Counter[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """As when the server answers no more for a minute."""
+    before = usage["store_retries"]
+    read = FirestoreClient.batch_get_documents
+    expired: list[bytes] = []
+
+    def expire(self: FirestoreClient, request: dict[str, Any], **kwargs: Any) -> Any:
+        transaction = request["transaction"]
+        if transaction and not expired:
+            expired.append(transaction)
+            names = ("database", "transaction")
+            self.rollback(request={name: request[name] for name in names})
+            raise exceptions.DeadlineExceeded("no answer")
+        return read(self, request=request, **kwargs)
+
+    monkeypatch.setattr(FirestoreClient, "batch_get_documents", expire)
+    _CHANGES[name](store)
+    assert len(expired) == 1
+    assert _documents(db) == expected
+    assert usage["store_retries"] - before == 1
+
+
 @pytest.mark.parametrize("request_", ["begin_transaction", "batch_get_documents"])
 @pytest.mark.parametrize(
     "error",
