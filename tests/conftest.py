@@ -63,6 +63,11 @@ def pytest_make_collect_report(
     return report
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests of outages wait most of their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What waits most comes first, so that no core is left alone with it."""
     items.sort(key=lambda item: "streams" not in item.path.parts)
