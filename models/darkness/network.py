@@ -21,7 +21,7 @@ SCORING_BATCH: Final = 16
 WEIGHTS: Final = Path(__file__).with_name("dark.keras")
 # Dark from here on. Out of fold it is the lowest, in steps of 0.01, that calls at
 # most 3 % of the photos dark on purpose and no bright one: MODEL_CARD.md.
-DEFAULT_THRESHOLD: Final = 0.94
+DEFAULT_THRESHOLD: Final = 0.91
 
 # Below it nothing can be told from the noise of a sensor, and no photo of the
 # training data has so little at its brightest.
