@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import io
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from models import blur_threshold, held_out
+from models.accuracy import auc
 from models.blur import DEFAULT_THRESHOLD, laplacian_variance, sharpness
 from models.images import decode
 
@@ -95,13 +98,13 @@ def test_sharpness_wants_rgb(shape: tuple[int, ...]) -> None:
         sharpness(np.zeros(shape, np.uint8))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 99), (99, 64)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 199), (120, 160)])
 def test_tiny_photos_are_not_judged(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(3).integers(0, 256, (*shape, 3), np.uint8)
     assert sharpness(noise) is None
 
 
-@pytest.mark.parametrize("shape", [(1, 512), (512, 3), (100, 1)])
+@pytest.mark.parametrize("shape", [(1, 512), (512, 3), (200, 1)])
 def test_strips_are_no_error(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(3).integers(0, 256, (*shape, 3), np.uint8)
     sharpness(noise)
@@ -131,27 +134,47 @@ def test_defocus_ladder(shelf: NDArray[np.uint8]) -> None:
     assert scores[4] < DEFAULT_THRESHOLD
 
 
-@pytest.mark.parametrize("angle_deg", [0, 22.5, 45, 70, 90, 135])
+@pytest.mark.parametrize("angle_deg", range(0, 180, 15))
 def test_motion_ladder(shelf: NDArray[np.uint8], angle_deg: float) -> None:
     lengths_px = (0, 3, 5, 8, 12)
     scores = scores_of([motion(shelf, length, angle_deg) for length in lengths_px])
     assert scores == sorted(scores, reverse=True)
-    assert scores[-1] < DEFAULT_THRESHOLD
+    # Told by edges across it; those along it stay sharp.
+    assert scores[-1] < DEFAULT_THRESHOLD / 2
 
 
-@pytest.mark.parametrize("deviation", [2, 4, 8, 14])
+def test_motion_counts_the_same_in_every_direction(shelf: NDArray[np.uint8]) -> None:
+    scores = scores_of([motion(shelf, 5, angle_deg) for angle_deg in range(0, 180, 15)])
+    assert max(scores) < 1.25 * min(scores)
+
+
+@pytest.mark.parametrize("deviation", [2, 4, 8, 14, 20])
 def test_noise_changes_no_verdict(shelf: NDArray[np.uint8], deviation: float) -> None:
     assert not is_shaken(with_noise(shelf, deviation))
     assert is_shaken(with_noise(gaussian(shelf, 2), deviation))
 
 
+def test_noise_ladder(shelf: NDArray[np.uint8]) -> None:
+    """What noise covers counts as not there, so that a noisy shot loses to a clean."""
+    scores = scores_of(
+        [with_noise(shelf, deviation) for deviation in (2, 4, 8, 14, 20)]
+    )
+    assert scores == sorted(scores, reverse=True)
+
+
 def test_noise_is_taken_off(shelf: NDArray[np.uint8]) -> None:
+    """Without that, noise of deviation 14 scores as sharp as what it covers."""
     soft = gaussian(shelf, 2)
-    plain, noisy = scores_of([soft, with_noise(soft, 20)])
-    assert noisy == pytest.approx(plain, rel=0.1)
+    plain, noisy = scores_of([soft, with_noise(soft, 14)])
+    assert noisy == pytest.approx(plain, rel=0.2)
 
 
-@pytest.mark.parametrize("quality", [95, 75, 50, 30])
+def test_jpeg_ladder(shelf: NDArray[np.uint8]) -> None:
+    scores = scores_of([as_jpeg(shelf, quality) for quality in (95, 75, 50, 20)])
+    assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize("quality", [95, 75, 50, 30, 20])
 def test_jpeg_changes_no_verdict(shelf: NDArray[np.uint8], quality: int) -> None:
     assert not is_shaken(as_jpeg(shelf, quality))
     assert is_shaken(as_jpeg(gaussian(shelf, 2), quality))
@@ -164,12 +187,44 @@ def test_contrast_is_no_sharpness(shelf: NDArray[np.uint8]) -> None:
     assert half == pytest.approx(full, rel=0.05)
 
 
+def test_shaken_detail_is_less_sharp_than_plain_things(
+    shelf: NDArray[np.uint8],
+) -> None:
+    """Where the paper's measure has it the other way round."""
+    shaken, plain = motion(shelf, 6, 30), np.repeat(_boxes()[:, :, np.newaxis], 3, 2)
+    blurred, sharp = (
+        laplacian_variance(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)))
+        for image in (shaken, plain)
+    )
+    assert blurred > sharp
+    assert is_shaken(shaken)
+    assert not is_shaken(plain)
+
+
+def test_half_the_size_is_no_shake(shelf: NDArray[np.uint8]) -> None:
+    large = cv2.resize(shelf, (512, 512), interpolation=cv2.INTER_CUBIC)
+    half = cv2.resize(large, (256, 256), interpolation=cv2.INTER_AREA)
+    assert not is_shaken(as_jpeg(np.asarray(half, np.uint8), 60))
+
+
 def test_sharp_middle_saves_a_portrait(shelf: NDArray[np.uint8]) -> None:
     portrait = defocus(shelf, 5)
     assert is_shaken(portrait)
-    middle = slice(SIDE_PX // 4, 3 * SIDE_PX // 4)
+    # An eighth of the frame.
+    middle = slice(SIDE_PX // 3, 2 * SIDE_PX // 3 + 8)
     portrait[middle, middle] = shelf[middle, middle]
     assert not is_shaken(portrait)
+    assert is_shaken(motion(portrait, 8, 20))
+
+
+def _boxes() -> NDArray[np.uint8]:
+    """Few things before a wall, all sharp."""
+    wall = np.full((SIDE_PX, SIDE_PX), 130, np.uint8)
+    for angle_deg in range(0, 180, 20):
+        centre = (24 + 52 * (angle_deg // 20 % 5), 80 + 90 * (angle_deg // 100))
+        corners = cv2.boxPoints((centre, (26, 40), angle_deg))
+        cv2.fillConvexPoly(wall, corners.astype(np.int32), 165, cv2.LINE_AA)
+    return wall
 
 
 def _sky() -> NDArray[np.float64]:
@@ -219,8 +274,34 @@ def read_labels(folder: Path) -> dict[str, str]:
         return {row["file"]: row["label"] for row in csv.DictReader(manifest)}
 
 
-# The figures below are of the photos this was developed on, with slack: they
-# guard against regressions and promise nothing for other photos.
+def test_held_out_scores_are_what_the_detector_gives(shared_photos: Path) -> None:
+    """Else `python -m models.blur_threshold DATA` has to be run again."""
+    known = held_out.load(blur_threshold.HELD_OUT)
+    photos = [
+        shared_photos / folder / name
+        for folder in ("bright", "detect", "bursts")
+        for name in sorted(read_labels(shared_photos / folder))[::25]
+    ]
+    for photo in photos:
+        data = photo.read_bytes()
+        score = sharpness(decode(data).rgb)
+        assert score == known[hashlib.sha256(data).hexdigest()].score, photo
+
+
+def test_threshold_is_a_hundredth_of_ordinary_photos() -> None:
+    scores = [one.score for one in held_out.load(blur_threshold.HELD_OUT).values()]
+    assert blur_threshold.threshold(scores) == DEFAULT_THRESHOLD
+
+
+def test_few_ordinary_photos_are_called_shaken() -> None:
+    """Held out: by a threshold chosen without the photo's data set."""
+    photos = held_out.load(blur_threshold.HELD_OUT).values()
+    assert len(photos) > 900
+    assert np.mean([photo.score < photo.threshold for photo in photos]) <= 0.012
+
+
+# No photo of `blur` has a part in what was learned; constants were compared on
+# some of them.
 
 
 def test_labelled_photos_rank_by_sharpness(shared_photos: Path) -> None:
@@ -230,56 +311,45 @@ def test_labelled_photos_rank_by_sharpness(shared_photos: Path) -> None:
         score = sharpness(decode((folder / name).read_bytes()).rgb)
         scores[label].append(np.inf if score is None else score)
     blurred, sharp = np.array(scores["blur"]), np.array(scores["sharp"])
+    assert auc(-blurred, -sharp) >= 0.98
     assert (blurred < DEFAULT_THRESHOLD).sum() >= 17
-    assert (sharp < DEFAULT_THRESHOLD).sum() == 0
-    assert (blurred[:, np.newaxis] < sharp).mean() >= 0.95
+    assert (sharp < 1.4 * DEFAULT_THRESHOLD).sum() == 0
 
 
 @pytest.mark.parametrize(
-    ("folder", "share"),
-    [("bright", 0.03), ("detect", 0.015), ("bursts", 0.03), ("screenshots", 0.0)],
+    ("folder", "label", "share"),
+    [
+        ("dark", "dark on purpose", 0.03),
+        ("borderline", None, 0.0),
+        ("screenshots", None, 0.0),
+    ],
 )
-def test_few_ordinary_photos_are_called_shaken(
-    shared_photos: Path, folder: str, share: float
+def test_photos_of_other_kinds_are_rarely_called_shaken(
+    shared_photos: Path, folder: str, label: str | None, share: float
 ) -> None:
-    # Every second one: webcam frames and exposure series repeat themselves.
-    photos = [
-        (shared_photos / folder / name).read_bytes()
-        for name in sorted(read_labels(shared_photos / folder))[::2]
+    shaken = [
+        is_shaken(decode((shared_photos / folder / name).read_bytes()).rgb)
+        for name, labelled in read_labels(shared_photos / folder).items()
+        if label in (None, labelled)
     ]
-    shaken = [is_shaken(decode(data).rgb) for data in photos]
     assert np.mean(shaken) <= share
 
 
-def test_photos_dark_on_purpose_are_rarely_called_shaken(shared_photos: Path) -> None:
-    folder = shared_photos / "dark"
-    shaken = [
-        is_shaken(decode((folder / name).read_bytes()).rgb)
-        for name, label in read_labels(folder).items()
-        if label == "dark on purpose"
-    ]
-    assert np.mean(shaken) <= 0.05
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "kwentar_176_HONOR-7X_M.jpg",
-        "srn_4c6.png",
-        "haar_sharp_DSC00700.JPG",
-        "mde_Canon_PowerShot_A85.jpg",
-        "nish_test1.jpeg",
-    ],
-)
-def test_verdict_holds_at_another_size(shared_photos: Path, name: str) -> None:
-    path = shared_photos / "blur" / name
-    verdicts = {is_shaken(decode(path.read_bytes()).rgb)}
-    with Image.open(path) as image:
-        full = ImageOps.exif_transpose(image).convert("RGB")
-    for side_px in (2048, 1024):
-        copy = full.copy()
-        copy.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
-        data = io.BytesIO()
-        copy.save(data, "JPEG", quality=90)
-        verdicts.add(is_shaken(decode(data.getvalue()).rgb))
-    assert len(verdicts) == 1
+def test_verdict_holds_at_other_sizes(shared_photos: Path) -> None:
+    same = list[bool]()
+    for name in read_labels(shared_photos / "blur"):
+        data = (shared_photos / "blur" / name).read_bytes()
+        with Image.open(io.BytesIO(data)) as image:
+            if max(image.size) < 1024:
+                continue
+            full = ImageOps.exif_transpose(image).convert("RGB")
+        verdicts = {is_shaken(decode(data).rgb)}
+        for side_px in (2048, 1024):
+            copy = full.copy()
+            copy.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
+            small = io.BytesIO()
+            copy.save(small, "JPEG", quality=90)
+            verdicts.add(is_shaken(decode(small.getvalue()).rgb))
+        same.append(len(verdicts) == 1)
+    assert len(same) >= 20
+    assert np.mean(same) >= 0.98
