@@ -145,10 +145,14 @@ def test_a_tag_has_its_own_threshold() -> None:
     [
         ("", []),
         ("", [("vase", 1.0, 400, 400)]),
-        ("person", [("person", 0.9, 100, 200), ("couch", 0.9, 400, 300)]),
-        ("food", [("dining table", 0.9, 400, 400), ("pizza", 0.8, 150, 150)]),
+        ("furniture", [("person", 0.9, 100, 200), ("couch", 0.9, 400, 300)]),
+        ("person", [("person", 0.9, 400, 300), ("couch", 0.9, 400, 280)]),
+        ("furniture", [("dining table", 0.9, 400, 400), ("pizza", 0.8, 150, 150)]),
+        # The box of a table that is hardly seen is not worth much more.
+        ("food", [("dining table", 0.3, 200, 200), ("pizza", 0.9, 190, 180)]),
+        ("furniture", [("dining table", 0.3, 300, 300), ("pizza", 0.9, 190, 180)]),
         ("furniture", [("bed", 0.9, 400, 300), ("book", 0.5, 20, 20)]),
-        ("device", [("refrigerator", 0.9, 200, 400)]),
+        ("furniture", [("refrigerator", 0.9, 200, 400)]),
         ("person", [("person", 0.9, 100, 200), ("tennis racket", 0.9, 40, 60)]),
         ("vehicle", [("person", 0.3, 100, 200), ("bus", 0.9, 120, 200)]),
         # A seen tag dominates, however small.
