@@ -7,7 +7,8 @@ a mirrored photo, a strong turn and a walk around the subject are beyond it.
 
 Where a detector ran, what its backbone saw follows (`models.yolov3.features`): a
 digest of the detector and small integers. It counts where both photos were seen by
-the same detector; otherwise the plain part alone is compared.
+the same detector; otherwise the plain part alone is compared. The last bytes say
+which tags may be the photo's subject.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-VERSION: Final = 1
+# Also of `models.exposure`, which is asked at the same time.
+VERSION: Final = 2
 
 # Chosen on real photos among 3 to 8 cells and 6 to 16 directions, with and without
 # sign: large cells forgive a moved camera, and the sign of an edge tells more than
@@ -39,7 +41,10 @@ DESCRIPTOR_BYTES: Final = 1 + _EDGE_BYTES + _HUE_BINS * _HUE_BINS
 # detectors meet in one store, and 22 numbers for each of 9 cells.
 DIGEST_BYTES: Final = 4
 FEATURE_BYTES: Final = 22 * 9
-LONGEST_BYTES: Final = DESCRIPTOR_BYTES + DIGEST_BYTES + FEATURE_BYTES
+# A bit for each tag that may be the photo's subject.
+SUBJECT_BYTES: Final = 2
+_WITH_FEATURES: Final = DESCRIPTOR_BYTES + DIGEST_BYTES + FEATURE_BYTES
+LONGEST_BYTES: Final = _WITH_FEATURES + SUBJECT_BYTES
 
 # Standard deviation of Lab lightness (0 to 100) at `_SIDE_PX` below which a frame
 # is a wall, a sky or the inside of a pocket, and its edges are noise.
@@ -90,18 +95,31 @@ def stack(descriptors: Iterable[bytes]) -> NDArray[np.uint8]:
 
     Args:
         descriptors: Of `DESCRIPTOR_BYTES`, or of `LONGEST_BYTES` with what a
-            backbone saw. Any other length, of another version, can not be
-            compared, as a frame without detail.
+            detector saw, once without `SUBJECT_BYTES`. Any other length, of another
+            version, can not be compared, as a frame without detail.
 
     Returns:
         uint8, (N, LONGEST_BYTES); what is missing is nought.
     """
-    known = (DESCRIPTOR_BYTES, LONGEST_BYTES)
+    known = (DESCRIPTOR_BYTES, _WITH_FEATURES, LONGEST_BYTES)
     rows = [
         (descriptor if len(descriptor) in known else b"").ljust(LONGEST_BYTES, b"\0")
         for descriptor in descriptors
     ]
     return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, LONGEST_BYTES)
+
+
+def possible_subjects(stacked: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """The bits of the tags that may be the subjects of photos.
+
+    Args:
+        stacked: uint8, (N, LONGEST_BYTES), from `stack`.
+
+    Returns:
+        uint16, (N,), of `models.yolov3.features.TAG_BITS`; nought where no detector
+        looked.
+    """
+    return np.ascontiguousarray(stacked[:, -SUBJECT_BYTES:]).view("<u2")[:, 0]
 
 
 def similarities(one: bytes, others: Sequence[bytes]) -> NDArray[np.float32]:
@@ -144,30 +162,6 @@ def pairwise_similarities(
         _add_backbone(alike, one, other)
     alike *= one.detailed[:, np.newaxis] & other.detailed
     return np.clip(alike, 0, 1, out=alike)
-
-
-def exposure(rgb: NDArray[np.uint8]) -> float:
-    """How well a photo is exposed, to choose among shots of one scene.
-
-    Args:
-        rgb: uint8, (H, W, 3), RGB.
-
-    Returns:
-        0 to 1, 4 digits: how much the grey levels tell (their entropy), less the
-        share of pixels that are lost in the light.
-    """
-    gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    shares = np.bincount(gray.ravel(), minlength=256) / gray.size
-    seen = shares[shares > 0]
-    entropy = -float(seen @ np.log2(seen)) / 8
-    # Lost are pixels that pile up at the photo's own brightest level, wherever it
-    # is: darkening an overexposed photo brings nothing back. That level is found
-    # without the brightest thousandth, which may be a lamp.
-    brightest = np.bincount(rgb.max(2).ravel(), minlength=256) / gray.size
-    top = int(np.searchsorted(brightest.cumsum(), 0.999))
-    lost = float(brightest[max(0, top - max(1, round(top * 3 / 255))) :].sum())
-    # A frame of one level has an entropy of minus nought.
-    return round(max(entropy * (1 - lost), 0.0), 4)
 
 
 def _shrink(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -265,8 +259,10 @@ def _add_backbone(alike: NDArray[np.float32], one: _Looks, other: _Looks) -> Non
 
 def _unpack(descriptors: NDArray[np.uint8]) -> _Looks:
     signed = np.ascontiguousarray(descriptors).view(np.int8)
-    ends = np.cumsum([1, _EDGE_BYTES, _HUE_BINS * _HUE_BINS, DIGEST_BYTES])
-    detailed, edges, hues, detector, features = np.split(signed, ends, axis=1)
+    parts = [1, _EDGE_BYTES, _HUE_BINS * _HUE_BINS, DIGEST_BYTES, FEATURE_BYTES]
+    detailed, edges, hues, detector, features, _ = np.split(
+        signed, np.cumsum(parts), axis=1
+    )
     return _Looks(
         detailed[:, 0] != 0,
         edges.astype(np.float32),

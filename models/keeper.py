@@ -17,7 +17,8 @@ class Shot:
         latitude, longitude: Signed degrees, or None.
         subject: The tag that dominates; "" if nothing was found, None if no
             detector looked.
-        descriptor, exposure: Of `models.descriptors`.
+        descriptor: Of `models.descriptors`.
+        exposure: Of `models.exposure`.
         sharpness: Higher is sharper, or None where it can not be judged.
         damaged: The file is broken and only part of the photo was seen.
         pixels: Width times height of the photo at full size.
@@ -71,9 +72,10 @@ def _worst_last(shot: Shot) -> tuple[bool, bool, bool, float, datetime, str]:
 def _quality(shot: Shot) -> float:
     """Higher is better; sharpness counts, then exposure, then resolution.
 
-    The weights were measured: of 341 photos each beat its blurred, shaken, smaller
-    and darker copies, and 95 of 100 their lighter ones too. Size weighs little, as
-    a copy can be enlarged.
+    The weights were chosen on copies of 101 photos, as `piccl evaluate` degrades
+    them, and measured on 120 of other sources: each beats all its copies that are
+    blurred or shaken, and 0.97 of all; the least, 0.93, if they are too dark. Size
+    weighs little, as a copy can be enlarged.
     """
     sharp = log2(1 + (shot.sharpness or 0.0))
-    return round(sharp + 3 * shot.exposure + 0.3 * log2(max(shot.pixels, 1)), 4)
+    return round(sharp + 4 * shot.exposure + 0.3 * log2(max(shot.pixels, 1)), 4)

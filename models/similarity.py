@@ -11,10 +11,11 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.descriptors import pairwise_similarities, stack
+from models.descriptors import pairwise_similarities, possible_subjects, stack
 from models.keeper import Shot, by_time, choose_keeper
+from models.yolov3.features import TAG_BITS
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 # Photos that are compared with the rest of their time window at once: enough to
 # keep the matrix product busy, few enough for the worst day to fit in memory.
@@ -43,7 +44,7 @@ class SimilarOptions:
     longitude_deg: float = 0.0015
     # Of 226,128 pairs of different COCO photos one is as alike as 0.4 by the plain
     # descriptor and none with the backbone of Yolo-Fastest; of re-shots made by
-    # code, 0.99 are.
+    # code, 0.99 are. Below it are views of one park that are different photos.
     similarity: float = 0.4
     untimed_similarity: float = 0.6
 
@@ -214,10 +215,18 @@ class _Day:
         self._timed = np.array([shot.timed for shot in shots], np.bool_)
         self._latitude = _column(shot.latitude for shot in shots)
         self._longitude = _column(shot.longitude for shot in shots)
-        subjects = [shot.subject for shot in shots]
-        numbers = {name: n for n, name in enumerate(dict.fromkeys(subjects))}
-        self._subject = np.array([-1 if s is None else numbers[s] for s in subjects])
         self._descriptors = stack(shot.descriptor for shot in shots)
+        subjects = [shot.subject for shot in shots]
+        self._seen = np.array([subject is not None for subject in subjects], np.bool_)
+        # A bit of a tag, or none for no subject.
+        bits = [TAG_BITS.get(subject or "", 0) for subject in subjects]
+        self._subject = np.array(bits, np.uint16)
+        self._subjects = possible_subjects(self._descriptors) | self._subject
+        # In the dark, or all a smear, nothing is to be seen of a subject.
+        self._obscured = np.array(
+            [shot.subject == "" and (shot.shaken or shot.dark) for shot in shots],
+            np.bool_,
+        )
         known = self._offset_s[~np.isnan(self._offset_s)]
         self._spread_s = float(np.ptp(known)) if known.size else 0.0
 
@@ -273,9 +282,22 @@ class _Day:
         east = np.minimum(east, 360 - east) * np.cos(middle)
         near = (north < options.latitude_deg) & (east < options.longitude_deg)
         nowhere = np.isnan(north) | np.isnan(east)
-        subjects = self._subject[one], self._subject[other]
-        alike = (subjects[0] == subjects[1]) | (subjects[0] < 0) | (subjects[1] < 0)
+        alike = self._share_subject(one, other, options)
         return np.asarray((time < options.time_s) & (near | nowhere) & alike)
+
+    def _share_subject(
+        self, one: NDArray[np.intp], other: NDArray[np.intp], options: SimilarOptions
+    ) -> NDArray[np.bool_]:
+        """Whether pairs of photos have one subject, as far as a detector can tell."""
+        alike = self._subject[one] == self._subject[other]
+        if options.method == "pixels":
+            # Which of several things dominates, and whether one is seen at all,
+            # changes from shot to shot: that of one has to be possible in the other.
+            missing = self._subject[one] & ~self._subjects[other]
+            missing |= self._subject[other] & ~self._subjects[one]
+            alike |= missing == 0
+            alike |= self._obscured[one] | self._obscured[other]
+        return np.asarray(alike | ~self._seen[one] | ~self._seen[other])
 
 
 def _column(values: Iterable[float | None]) -> NDArray[np.float64]:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import apache_beam as beam
 
-from models.descriptors import describe, exposure
+from models.descriptors import describe
+from models.exposure import exposure
 from transforms.counters import timed
 from transforms.elements import Photo
 

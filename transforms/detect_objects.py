@@ -110,10 +110,11 @@ class DetectorModelHandler(ModelHandler[Photo, Photo, NamedDetector]):
             )
         for photo, (seen, features) in zip(batch, found, strict=True):
             width, height = photo.decoded.width, photo.decoded.height
+            objects = objects_in(seen, model.names, width, height)
             yield replace(
                 photo,
-                objects=objects_in(seen, model.names, width, height),
-                features=embed(features, self._settings.fingerprint),
+                objects=objects,
+                features=embed(features, self._settings.fingerprint, objects),
             )
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:

@@ -1,16 +1,40 @@
-"""What a detector's backbone sees of a photo, in bytes that follow its descriptor."""
+"""What a detector sees of a photo, in bytes that follow its descriptor."""
 
 import functools
 import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.descriptors import DIGEST_BYTES, FEATURE_BYTES, cell_weights
+from models.descriptors import (
+    DIGEST_BYTES,
+    FEATURE_BYTES,
+    SUBJECT_BYTES,
+    cell_weights,
+)
+from models.tags import (
+    CLASSES_OF,
+    CONFIDENCE_FLOOR,
+    TAGS,
+    DetectedObject,
+    TagThresholds,
+    subject_of,
+)
 from models.yolov3.layers import Network, Route, Upsample
 
-VERSION: Final = 1
+VERSION: Final = 2
+
+# Of a tag in `SUBJECT_BYTES`; no subject is no bit.
+TAG_BITS: Final = {tag: 1 << place for place, tag in enumerate(TAGS)}
+
+# How much wider and higher a thing may be in another shot. With 1, grouping misses
+# 0.12 of the pairs of shots of one thing, with 2 it misses 0.06, and 0.04 if all that
+# is seen may be the subject; but of 43 pairs of a photo with and without its largest
+# thing it then takes 4, 11 and 16 for similar.
+_RIVAL_FACTOR: Final = 2
 
 # Of 1 to 5 cells, with and without overlap, and of layers of strides 16 and 32,
 # these find the most other shots of a scene at equally few mistakes, by both
@@ -50,17 +74,23 @@ def feature_layer(network: Network) -> int:
     return max(network.heads[0] - 2, 0)
 
 
-def embed(features: NDArray[np.float32], detector: str) -> bytes:
-    """Describe a photo by where in it the backbone sees what.
+def embed(
+    features: NDArray[np.float32],
+    detector: str,
+    objects: Iterable[DetectedObject] = (),
+) -> bytes:
+    """Describe a photo by what the detector sees, and where.
 
     Args:
         features: float32, (h, w, channels), what `feature_layer` puts out.
         detector: What tells this detector from others, and their settings.
+        objects: All that are stored of the photo, however unsure.
 
     Returns:
         What follows the plain descriptor in `models.descriptors`: `DIGEST_BYTES` of
-        the detector, then `FEATURE_BYTES`, int8. All nought, as if no detector had
-        looked, where the backbone sees the same everywhere, or what is no number.
+        the detector; `FEATURE_BYTES`, int8; `SUBJECT_BYTES`. The first two are all
+        nought, as if no detector had looked, where the backbone sees the same
+        everywhere, or what is no number.
 
     Raises:
         ValueError: `features` is not (h, w, channels).
@@ -86,10 +116,38 @@ def embed(features: NDArray[np.float32], detector: str) -> bytes:
         # The rest is what float32 leaves of a plain wall.
         if length > _LEAST_DIFFERENCE * np.linalg.norm(cells):
             values = np.clip(np.rint(vector * (_UNIT / length)), -127, 127)
+    subjects = _possible_subjects(list(objects))
     if not values.any():
-        return bytes(DIGEST_BYTES + FEATURE_BYTES)
+        return bytes(DIGEST_BYTES + FEATURE_BYTES) + subjects
     digest = hashlib.sha256(detector.encode()).digest()[:DIGEST_BYTES]
-    return digest + bytes(values.astype(np.int8))
+    return digest + bytes(values.astype(np.int8)) + subjects
+
+
+def _possible_subjects(objects: Sequence[DetectedObject]) -> bytes:
+    """The tags that would be the subject if their objects were twice as large.
+
+    Thresholds do not count: what is seen in one shot is just missed in the next.
+    """
+    thresholds = TagThresholds(CONFIDENCE_FLOOR)
+    bits = 0
+    for tag, bit in TAG_BITS.items():
+        enlarged = [
+            _enlarged(seen) if seen.name in CLASSES_OF[tag] else seen
+            for seen in objects
+        ]
+        if subject_of(enlarged, thresholds) == tag:
+            bits |= bit
+    return bits.to_bytes(SUBJECT_BYTES, "little")
+
+
+def _enlarged(seen: DetectedObject) -> DetectedObject:
+    return replace(
+        seen,
+        left=seen.left * _RIVAL_FACTOR,
+        top=seen.top * _RIVAL_FACTOR,
+        right=seen.right * _RIVAL_FACTOR,
+        bottom=seen.bottom * _RIVAL_FACTOR,
+    )
 
 
 # Drawn by a hash, as NumPy's generators may change.

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from models.descriptors import (
     DIGEST_BYTES,
     FEATURE_BYTES,
     LONGEST_BYTES,
+    SUBJECT_BYTES,
     describe,
-    exposure,
     similarities,
 )
+from models.exposure import exposure
 from models.images import decode
 from models.keeper import Shot, choose_keeper
 from models.similarity import (
@@ -34,6 +35,8 @@ from models.similarity import (
     recommend_deletion,
     similar_to,
 )
+from models.yolov3.features import TAG_BITS
+from pipeline.evaluation.made_shots import alike_shots, degraded_copies, read_rgb
 
 NOON = datetime(2024, 5, 4, 12)
 PIXELS = SimilarOptions()
@@ -67,6 +70,11 @@ SEEN = [
     + np.random.default_rng(seed).integers(-40, 40, FEATURE_BYTES, np.int8).tobytes()
     for seed in (1, 2)
 ]
+# It was seen twice so surely once more: the tags that may be its subject.
+MAY_BE = {
+    tags: SEEN[0] + sum(TAG_BITS[tag] for tag in tags).to_bytes(SUBJECT_BYTES, "little")
+    for tags in [(), ("person",), ("animal",), ("person", "animal"), ("food", "animal")]
+}
 NO_DETAIL = describe(np.zeros((96, 128, 3), np.uint8))
 
 
@@ -174,6 +182,45 @@ def test_what_makes_two_photos_similar(changes: dict[str, Any], expected: bool) 
 
 def test_two_photos_without_a_subject_can_be_similar() -> None:
     assert together(shot("a", subject=""), shot("b", subject=""))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (("person", ("person", "animal")), ("animal", ("person", "animal")), True),
+        # The network just misses it once.
+        (("person", ("person",)), ("", ("person",)), True),
+        # With a person, and without.
+        (("person", ("person",)), ("", ()), False),
+        (("person", ("person", "animal")), ("animal", ("animal",)), False),
+        (("person", ("person",)), ("animal", ("person", "animal")), False),
+        # What is common is the subject of neither.
+        (("person", ("person", "animal")), ("food", ("food", "animal")), False),
+        (("", ()), ("", ()), True),
+    ],
+    ids=str,
+)
+def test_the_subject_of_one_is_a_possible_one_of_the_other(
+    one: tuple[str, tuple[str, ...]], other: tuple[str, tuple[str, ...]], expected: bool
+) -> None:
+    first = shot("a", subject=one[0], descriptor=MAY_BE[one[1]])
+    second = shot("b", 1, subject=other[0], descriptor=MAY_BE[other[1]])
+    assert together(first, second) is expected
+    assert together(second, first) is expected
+    # Fig. 4 alone asks for the same subject.
+    assert together(first, second, PAPER) is (one[0] == other[0])
+
+
+@pytest.mark.parametrize("fault", ["shaken", "dark"])
+def test_a_subject_may_be_lost_in_the_dark_or_in_a_smear(fault: str) -> None:
+    good, bad = shot("a"), shot("b", 1, subject="", **{fault: True})
+    assert together(good, bad)
+    assert not together(good, bad, PAPER)
+    # The network saw something else, or nothing in a photo without that fault.
+    assert not together(good, replace(bad, subject="food"))
+    assert not together(good, replace(bad, **{fault: False}))
+    # The better one stays.
+    assert group_similar([good, bad])["b"].keeper == "a"
 
 
 @pytest.mark.parametrize(
@@ -530,26 +577,51 @@ def real_shot(name: str, rgb: np.ndarray[Any, Any], pixels: int | None = None) -
 
 def files_of(shared_photos: Path) -> Sequence[Path]:
     return [
-        *sorted((shared_photos / "detect").glob("coco_00000000*.jpg"))[:40],
-        *sorted((shared_photos / "exif").glob("exifsample_*.jpg"))[:20],
+        *sorted((shared_photos / "detect").glob("coco_00000000*.jpg"))[:16],
+        *sorted((shared_photos / "exif").glob("exifsample_*.jpg"))[:6],
+        *sorted((shared_photos / "bright").glob("inet_*.jpg"))[:6],
     ]
 
 
 def test_the_original_outlives_its_degraded_copies(shared_photos: Path) -> None:
-    kept = 0
+    lost = defaultdict(int)
     files = files_of(shared_photos)
-    for file in files:
-        rgb = decode(file.read_bytes()).rgb
-        half = cv2.resize(rgb, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-        copies = [
-            cv2.GaussianBlur(rgb, (0, 0), 1.5),
-            (rgb * 0.5).astype(np.uint8),
-            half,
-        ]
-        group = [real_shot(f"{n}", np.asarray(c)) for n, c in enumerate(copies)]
-        keeper = choose_keeper([*group, real_shot("original", rgb)])
-        kept += keeper is not None and keeper.id == "original"
-    assert kept / len(files) >= 0.95
+    for seed, file in enumerate(files):
+        made = degraded_copies(read_rgb(file.read_bytes()), seed, NOON)
+        original, *copies = [(each.kind, decode(each.encoded)) for each in made]
+        first = real_shot("original", original[1].rgb)
+        for kind, copy in copies:
+            # The copy is the earlier one, which wins where nothing else tells.
+            other = replace(real_shot(kind, copy.rgb), taken_at=NOON - timedelta(1))
+            other = replace(other, pixels=copy.width * copy.height)
+            first = replace(first, pixels=original[1].width * original[1].height)
+            lost[kind] += choose_keeper([other, first]) is other
+    # Compression that leaves the edges is told in two of three of these.
+    assert lost.pop("quality 20") <= 0.45 * len(files)
+    assert sum(lost.values()) <= 0.05 * len(files) * len(lost), dict(lost)
+    assert max(lost.values()) <= 0.12 * len(files), dict(lost)
+
+
+def test_shots_of_many_things_in_one_minute_and_place(shared_photos: Path) -> None:
+    shots, thing = [], {}
+    for seed, file in enumerate(files_of(shared_photos)[::2]):
+        made = alike_shots(read_rgb(file.read_bytes()), seed, NOON)
+        for number, each in enumerate(made):
+            photo = decode(each.encoded)
+            assert photo.capture.taken_at is not None
+            one = real_shot(f"{seed}-{number}", photo.rgb)
+            shots.append(replace(one, taken_at=photo.capture.taken_at, subject=None))
+            thing[one.id] = seed
+    together = {
+        pair
+        for names in sets_of(group_similar(shots))
+        for pair in combinations(sorted(names), 2)
+    }
+    right = {pair for pair in together if thing[pair[0]] == thing[pair[1]]}
+    alike = sum(thing[a] == thing[b] for a, b in combinations(sorted(thing), 2))
+    # Measured of 384 photos: 1.000 and 0.994.
+    assert len(right) / len(together) >= 0.98
+    assert len(right) / alike >= 0.95
 
 
 def test_one_tree_and_one_town(shared_photos: Path) -> None:

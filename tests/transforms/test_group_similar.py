@@ -33,7 +33,15 @@ _LOOKS = [
 MAY_1, MAY_2 = "2024-05-01", "2024-05-02"
 
 
-def _write(store: SqliteStore, name: str, date: str, *, look: int = 0) -> None:
+def _write(
+    store: SqliteStore,
+    name: str,
+    date: str,
+    *,
+    look: int = 0,
+    clock: str = "12:00:00",
+    sha256: str | None = None,
+) -> None:
     meta = PhotoMeta(
         user_id="ann",
         id=name,
@@ -42,13 +50,13 @@ def _write(store: SqliteStore, name: str, date: str, *, look: int = 0) -> None:
         date=date,
         latitude=None,
         longitude=None,
-        taken_at=f"{date}T12:00:00",
+        taken_at=f"{date}T{clock}",
         time_source="exif",
         generation=1,
         width=96,
         height=96,
         bytes=1,
-        sha256=name,
+        sha256=sha256 or name,
         damaged=False,
         sharpness=300.0,
         exposure=0.5,
@@ -85,6 +93,29 @@ def test_each_day_is_settled_once_however_often_it_comes(url, store) -> None:
     assert [outcome.delete for outcome in outcomes] == [False, True]
     assert {outcome.keeper for outcome in outcomes} == {"a"}
     assert store.day("ann", MAY_2)[0].outcome.similar_group is None
+
+
+def test_midnight_parts_a_burst_and_even_copies(url, store) -> None:
+    """A date is a day of its own, as the camera showed it."""
+    for n, (date, clock) in enumerate(
+        [(MAY_1, "23:59:57"), (MAY_1, "23:59:58"), (MAY_2, "00:00:00")]
+    ):
+        _write(store, f"shot{n}", date, clock=clock)
+        _write(store, f"copy{n}", date, look=1, clock=clock, sha256="same")
+    _write(store, "shot3", MAY_2, clock="00:00:01")
+    with TestPipeline(runner="FnApiRunner") as p:
+        _ = p | beam.Create(store.pending_days()) | GroupSimilar(url, SimilarOptions())
+    groups = {
+        photo.id: photo.outcome.similar_group
+        for date in (MAY_1, MAY_2)
+        for photo in store.day("ann", date)
+    }
+    assert groups == {
+        **dict.fromkeys(("shot0", "shot1"), "shot0"),
+        **dict.fromkeys(("copy0", "copy1"), "copy0"),
+        **dict.fromkeys(("shot2", "shot3"), "shot2"),
+        "copy2": None,
+    }
 
 
 def test_what_was_found_in_a_day_is_observed(measured, url, store) -> None:

@@ -1,0 +1,63 @@
+"""Exposure: what makes it lower, and what does not."""
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.exposure import exposure
+
+
+def scene(height: int = 384, width: int = 512) -> NDArray[np.uint8]:
+    """Soft coloured patches: some flat parts, no noise."""
+    patches = np.random.default_rng(0).integers(0, 230, (6, 8, 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(patches, (width, height)), np.uint8)
+
+
+def stored(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def noisy(deviation: float) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(1).normal(0, deviation, scene().shape)
+    return stored(scene() + noise)
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 512), (512, 1), (3, 2), (17, 17), (18, 18), (384, 512)]
+)
+def test_any_size_has_an_exposure(size: tuple[int, int]) -> None:
+    found = exposure(scene(*size))
+    assert 0 <= found <= 1
+    assert found == round(found, 4)
+
+
+def test_lost_light_and_lost_shadow_count() -> None:
+    rgb = scene()
+    assert exposure(stored(rgb * 0.3)) < exposure(rgb)
+    assert exposure(stored(rgb * 2.0)) < exposure(rgb) - 0.1
+    assert exposure(rgb * 0) < 0.1
+    assert exposure(rgb * 0 + 255) < 0.1
+
+
+def test_darkening_brings_no_lost_light_back() -> None:
+    gray = scene()[:, :, :1].repeat(3, axis=2)
+    lost = stored(gray * 2.0)
+    assert exposure(lost) < exposure(gray) - 0.2
+    # What is lost is not of one level any more.
+    noise = np.random.default_rng(1).normal(0, 1.5, gray.shape)
+    darker = stored(lost * 0.4 + noise)
+    assert exposure(darker) < exposure(lost) + 0.1
+
+
+def test_noise_counts_from_what_is_usual_on() -> None:
+    clean, usual, much = exposure(scene()), exposure(noisy(2)), exposure(noisy(20))
+    assert abs(usual - clean) < 0.03
+    assert much < clean - 0.1
+
+
+def test_texture_is_no_noise() -> None:
+    """Gravel in the half of a photo: the rest tells that there is no noise."""
+    rgb = scene()
+    rgb[:192] = np.random.default_rng(2).integers(0, 255, rgb[:192].shape)
+    assert exposure(rgb) >= exposure(scene()) - 0.05
