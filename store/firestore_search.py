@@ -11,6 +11,7 @@ from google.cloud.firestore import FieldFilter, Query
 
 from store.firestore_database import FirestoreDatabase, Snapshot
 from store.search import (
+    OF_KEEPER,
     REASONS,
     TAGS,
     PhotoQuery,
@@ -30,6 +31,8 @@ _PHOTO_COLUMNS: Final = (
     "longitude",
     "delete",
     "decision",
+    "sha256",
+    "fingerprint",
     "subject",
 )
 _DELETION_COLUMNS: Final = (
@@ -39,6 +42,8 @@ _DELETION_COLUMNS: Final = (
     "keeper",
     "similarity",
     "similarity_threshold",
+    "grouped_by",
+    "version",
     "sharpness",
     "sharpness_threshold",
     "dark_probability",
@@ -168,7 +173,7 @@ def _matches(photo: Snapshot, query: PhotoQuery) -> bool:
 def _rows(
     db: FirestoreDatabase, user_id: str, photos: Sequence[Snapshot]
 ) -> Iterator[dict[str, Any]]:
-    """Photos joined with their tags and deletions, and the title of their keeper."""
+    """Photos joined with their tags and deletions, and what is told of their keeper."""
     user = db.user(user_id)
     deletions = _fields(db, user.collection("deletions"), [p.id for p in photos])
     tags = _fields(db, user.collection("tags"), [p.id for p in photos])
@@ -178,10 +183,11 @@ def _rows(
         # It may have been removed meanwhile.
         if photo.id in deletions and photo.id in tags:
             judged, tagged = deletions[photo.id], tags[photo.id]
+            keeper = kept.get(judged["keeper"], {})
             yield {
                 **{name: photo.get(name) for name in _PHOTO_COLUMNS},
                 **{name: judged[name] for name in _DELETION_COLUMNS},
-                "keeper_title": kept.get(judged["keeper"], {}).get("title"),
+                **{f"keeper_{name}": keeper.get(name) for name in OF_KEEPER},
                 **{name: tagged[name] for name in (*TAGS, "objects")},
             }
 

@@ -14,6 +14,8 @@ TAGS: Final = tuple(
     for field in fields(PhotoTags)
     if field.name not in ("subject", "version")
 )
+# What is told of the photo that a group keeps, as `keeper_title` and so on.
+OF_KEEPER: Final = ("title", "sha256", "fingerprint", "sharpness")
 _KM_PER_DEGREE: Final = 111.195  # of a great circle, earth's mean radius 6371 km
 
 
@@ -51,17 +53,19 @@ def find_photos(db: sqlite3.Connection, query: PhotoQuery) -> Iterator[dict[str,
     first, *others = tables
     joined = " ".join(f"CROSS JOIN {name} USING (user_id, id)" for name in others)
     rows = db.execute(
-        f"""SELECT photos.id, photos.title, path, date, taken_at, latitude, longitude,
-                   "delete", decision, similar, shaken, dark, screenshot,
+        f"""SELECT photos.id, photos.title, photos.path,
+                   photos.date, photos.taken_at, photos.latitude, photos.longitude,
+                   photos."delete", photos.decision, similar, shaken, dark, screenshot,
                    similar_group, similar_kind, keeper, similarity,
-                   (SELECT title FROM photos AS kept WHERE kept.id = keeper
-                    AND kept.user_id = photos.user_id) AS keeper_title,
-                   similarity_threshold,
+                   {", ".join(f"kept.{name} AS keeper_{name}" for name in OF_KEEPER)},
+                   similarity_threshold, grouped_by, photos.sha256, photos.fingerprint,
                    deletions.sharpness, sharpness_threshold, dark_probability,
                    dark_threshold, screenshot_probability, screenshot_threshold,
-                   photos.subject, {", ".join(TAGS)}, objects
+                   deletions.version, photos.subject, {", ".join(TAGS)}, objects
             FROM {first} {joined}
-            WHERE {where} ORDER BY date, taken_at, photos.id""",
+            LEFT JOIN photos AS kept
+                ON kept.user_id = photos.user_id AND kept.id = keeper
+            WHERE {where} ORDER BY photos.date, photos.taken_at, photos.id""",
         values,
     )
     for row in rows:
@@ -77,13 +81,13 @@ def _where(query: PhotoQuery) -> tuple[str, dict[str, Any]]:
     conditions = ["photos.user_id = :user"]
     values: dict[str, Any] = {"user": query.user_id}
     if query.first_date is not None:
-        conditions.append("date >= :first")
+        conditions.append("photos.date >= :first")
         values["first"] = query.first_date
     if query.last_date is not None:
-        conditions.append("date <= :last")
+        conditions.append("photos.date <= :last")
         values["last"] = query.last_date
     if query.reason == "any":
-        conditions.append('"delete"')
+        conditions.append('photos."delete"')
     elif query.reason is not None:
         conditions.append(known_column(query.reason, REASONS))
     if query.tag is not None:
@@ -110,7 +114,7 @@ def _box(near: tuple[float, float], km: float, values: dict[str, Any]) -> str:
     south, north = latitudes(near, km)
     degrees = north - latitude
     values |= {"south": south, "north": north}
-    box = "latitude BETWEEN :south AND :north"
+    box = "photos.latitude BETWEEN :south AND :north"
     # A circle's widest parallel lies towards the pole; beyond it, all around.
     shrink = math.cos(math.radians(min(90.0, abs(latitude) + degrees)))
     wide = degrees / shrink if shrink > 0.001 else 180.0
@@ -120,8 +124,8 @@ def _box(near: tuple[float, float], km: float, values: dict[str, Any]) -> str:
     values |= {"west": west, "east": east}
     if west < -180 or east > 180:
         values |= {"west": (west + 180) % 360 - 180, "east": (east + 180) % 360 - 180}
-        return f"{box} AND (longitude >= :west OR longitude <= :east)"
-    return f"{box} AND longitude BETWEEN :west AND :east"
+        return f"{box} AND (photos.longitude >= :west OR photos.longitude <= :east)"
+    return f"{box} AND photos.longitude BETWEEN :west AND :east"
 
 
 def latitudes(near: tuple[float, float], km: float) -> tuple[float, float]:

@@ -104,7 +104,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         ]
     if args.json:
         for photo in photos:
-            print(json.dumps(_with_objects(photo), ensure_ascii=False))
+            print(json.dumps(_spelled_out(photo), ensure_ascii=False))
     elif args.paths:
         for photo in photos:
             print(photo["path"])
@@ -158,7 +158,7 @@ def _print_table(photos: Iterable[Mapping[str, Any]]) -> None:
             Text(photo["path"].removeprefix(folder)),
             ", ".join(_tags(photo)),
             "yes" if photo["delete"] else "",
-            Text("; ".join(_reasons(photo))),
+            Text(_why(photo)),
         )
     if photos:
         Console().print(table)
@@ -172,14 +172,16 @@ def _common_folder(paths: Sequence[str]) -> str:
     return os.path.join(os.path.commonpath(folders), "")
 
 
-def _with_objects(photo: Mapping[str, Any]) -> dict[str, Any]:
-    """What a detector saw, each with the names of its values."""
+def _spelled_out(photo: Mapping[str, Any]) -> dict[str, Any]:
+    """With an explanation, and what a detector saw with the names of its values."""
+    from store.explanations import explain
     from transforms.verdicts import objects_from_json
 
-    if photo["objects"] is None:
-        return dict(photo)
-    objects = [asdict(found) for found in objects_from_json(photo["objects"])]
-    return {**photo, "objects": objects}
+    objects = photo["objects"]
+    if objects is not None:
+        objects = [asdict(found) for found in objects_from_json(objects)]
+    explanation = [asdict(reason) for reason in explain(photo)]
+    return {**photo, "objects": objects, "explanation": explanation}
 
 
 def _tags(photo: Mapping[str, Any]) -> list[str]:
@@ -188,32 +190,16 @@ def _tags(photo: Mapping[str, Any]) -> list[str]:
     return sorted(tags, key=lambda tag: tag != photo["subject"])
 
 
-def _reasons(photo: Mapping[str, Any]) -> list[str]:
-    reasons = []
+def _why(photo: Mapping[str, Any]) -> str:
+    """A line for each reason, and for what else is known of its group."""
+    from store.explanations import explain
+
+    lines = [reason.sentence for reason in explain(photo)]
+    if photo["similar_group"] and not photo["similar"]:
+        lines.insert(0, "the one to keep of its group")
     if "likeness" in photo:
-        reasons.append(f"likeness {photo['likeness']:.2f}")
-    if photo["similar"] and photo["similar_kind"] == "copy":
-        reasons.append(f"one of several copies; kept: {photo['keeper_title']}")
-    elif photo["similar"]:
-        reasons.append(f"a better shot is kept: {photo['keeper_title']}")
-    elif photo["similar_group"]:
-        reasons.append("the one to keep of its group")
-    if photo["shaken"]:
-        reasons.append(
-            f"shaken: sharpness {photo['sharpness']:g}, photos are kept from "
-            f"{photo['sharpness_threshold']:g} on"
-        )
-    if photo["dark"]:
-        reasons.append(
-            f"too dark: probability {photo['dark_probability']:.2f}, photos are kept "
-            f"below {photo['dark_threshold']:g}"
-        )
-    if photo["screenshot"]:
-        reasons.append(
-            f"screenshot: probability {photo['screenshot_probability']:.2f}, photos "
-            f"are kept below {photo['screenshot_threshold']:g}"
-        )
-    return reasons
+        lines.insert(0, f"likeness {photo['likeness']:.2f}")
+    return "\n".join(lines)
 
 
 def _dates(text: str) -> tuple[str | None, str | None]:

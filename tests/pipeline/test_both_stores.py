@@ -181,6 +181,40 @@ def test_search(run: Run, photos: Path, tiny_weights: str) -> None:
     assert run("search", "--user=other") == ""
 
 
+@pytest.mark.parametrize("method", ["default", "paper"])
+def test_every_recommendation_is_explained(
+    run: Run, photos: Path, method: str, tables: Sequence[Tables]
+) -> None:
+    similar = "pixels" if method == "default" else method
+    flags = [f"--blur-method={method}", f"--similar-method={similar}"]
+    _backfill(run, photos, "--weights=none", "--blur-threshold=1e9", *flags)
+    out = run("search", "--user=me", "--reason=any", "--json").splitlines()
+    rows = {row["title"]: row for row in map(json.loads, out)}
+    told = {
+        (name, one["reason"]): one
+        for name, row in rows.items()
+        for one in row["explanation"]
+    }
+    assert all(row["explanation"] for row in rows.values())
+    decided = {row["id"]: row for row in tables[0].rows("deletions")}
+    for (name, reason), one in told.items():
+        row = decided[rows[name]["id"]]
+        version = "grouped_by" if reason == "similar" else "version"
+        assert one["version"]
+        assert one["version"] == row[version]
+        score = {"similar": "similarity", "shaken": "sharpness"}.get(
+            reason, f"{reason}_probability"
+        )
+        assert one["score"] == row[score]
+    by_day = [one for (_, reason), one in told.items() if reason == "similar"]
+    (copy,) = (one for one in by_day if one["sentence"].startswith("copy: "))
+    assert "same bytes as" in copy["sentence"]
+    shot = next(one for one in by_day if one["sentence"].startswith("similar: "))
+    assert (shot["threshold"] is None) == (method == "paper")
+    assert ("not compared by look" in shot["sentence"]) == (method == "paper")
+    assert told["dark.jpg", "dark"]["score"] >= told["dark.jpg", "dark"]["threshold"]
+
+
 def test_settle(
     run: Run, photos: Path, urls: Sequence[str], tables: Sequence[Tables]
 ) -> None:

@@ -68,6 +68,7 @@ def test_photo_comes_with_what_explains_it(store: Store) -> None:
         keeper="k",
         similarity=0.875,
         similarity_threshold=0.5,
+        grouped_by="g1",
     )
     store.settle("ada", "2024-05-01", lambda _: {"a": outcome})
     _write(store, "k", taken_at="2024-05-02T12:00:00")
@@ -90,6 +91,13 @@ def test_photo_comes_with_what_explains_it(store: Store) -> None:
         "similar_kind": "shot",
         "keeper": "k",
         "keeper_title": "k.jpg",
+        "keeper_sha256": "00ff",
+        "keeper_fingerprint": "f1",
+        "keeper_sharpness": 7.5,
+        "sha256": "00ff",
+        "fingerprint": "f1",
+        "grouped_by": "g1",
+        "version": "v1",
         "similarity": 0.875,
         "similarity_threshold": 0.5,
         "sharpness": 7.5,
