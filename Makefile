@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE_ROLL := sample-roll
 
-.PHONY: help run test check lint types format clean emulators demo-stream soak soak-load
+.PHONY: help run test check lint types format clean emulators demo-stream soak soak-load baselines
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -56,6 +56,14 @@ soak: $(READY) ## Kill real streams in 50 random histories
 soak-load: $(READY) ## 10,000 photos through one stream: memory, speed, latency
 	@$(BIN)/python -m pytest -n0 -s -m soak tests/streams/test_soak.py -k load
 
+baselines: $(READY) .venv-baselines/.ready ## Install what piccl evaluate --baseline asks (0.9 GB), and try it
+	@$(BIN)/python -m pytest -n0 -q -m soak tests/pipeline/test_baselines.py
+
+.venv-baselines/.ready: requirements-baselines.txt
+	@$(PYTHON) -m venv --clear .venv-baselines
+	@.venv-baselines/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-baselines.txt
+	@touch $@
+
 lint: $(READY) ## Check format and style
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -70,4 +78,4 @@ format: $(READY) ## Format the code
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove what was installed and made here
-	rm -rf $(VENV) $(SAMPLE_ROLL) $(SAMPLE_ROLL).part build dist *.egg-info
+	rm -rf $(VENV) .venv-baselines $(SAMPLE_ROLL) $(SAMPLE_ROLL).part build dist *.egg-info

@@ -23,7 +23,9 @@ setup(
         include=["pipeline*", "transforms*", "models*", "store*"],
     ),
     package_data={
-        "models.darkness": ["dark.keras", "MODEL_CARD.md"],
+        "models": ["held_out_scores/*.csv"],
+        "models.darkness": ["dark.keras", "held_out.csv", "MODEL_CARD.md"],
+        "pipeline.evaluation": ["page.html"],
         "store": ["schema.sql"],
     },
     install_requires=_requirements("requirements.txt"),

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "replay": "announce again the photos that could not be analysed",
     "settle": "regroup the days that an interrupted run left unsettled",
     "search": "find analysed photos by day, place, reason or likeness",
+    "evaluate": "tell how often the verdicts are right, on labelled photos",
     "train-dark": "train the model that tells photos too dark to be of use",
     "finetune-yolo": "adjust the network that sees what is in a photo to your own",
     "weights": "fetch the networks that see what is in a photo",

@@ -1,0 +1,188 @@
+"""Photos made of labelled ones, and scored: series of shots, and copies."""
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pipeline.evaluation.figures import CopyFigures, Share
+from pipeline.evaluation.labels import LabelledPhoto
+from pipeline.evaluation.made_copies import (
+    CROPPED,
+    MadeCopy,
+    different_photos,
+    write_copies,
+)
+from pipeline.evaluation.made_shots import write_series
+from pipeline.evaluation.scoring import SCORES, Scored, Scorer
+from pipeline.evaluation.similar import GroupedShot
+
+# Of these, photos of two names show two things, if they do not look the same.
+_FOR_SERIES = ("boxes", "no boxes", "photo", "sharp")
+_DARK = "too dark"
+# Of dark photos, those that do not look the same are soon used up.
+_DARK_SHARE = 0.2
+# Of those, sizes below the full one can be made.
+_LARGE_PIXELS = 1_500_000
+
+
+def grouped_shot(
+    photo: Scored,
+    series: str,
+    kind: str,
+    *,
+    made: bool = False,
+    alike_counts: bool = True,
+) -> GroupedShot:
+    """A photo of a series, and where the store has it grouped."""
+    row = photo.row
+    return GroupedShot(
+        path=row["path"],
+        series=series,
+        kind=kind,
+        made=made,
+        # Of different users, whose photos are never compared.
+        day=f"{made} {alike_counts} {row['date']}",
+        id=row["id"],
+        group=row["similar_group"],
+        keeper=row["keeper"],
+        alike_counts=alike_counts,
+    )
+
+
+def score_made_series(
+    label_of: Mapping[str, LabelledPhoto],
+    scored: Mapping[str, Scored],
+    scorer: Scorer,
+    most: int,
+) -> dict[str, list[GroupedShot]]:
+    """Make series of at most so many photos, and group them.
+
+    Returns:
+        "alike": those whose pairs are judged; "degraded": those for the keeper.
+    """
+    in_order = _by_content(scored)
+    ordinary = different_photos(
+        (path for path in in_order if label_of[path].kind in _FOR_SERIES), most
+    )
+    dark = different_photos(
+        (path for path in in_order if label_of[path].kind == _DARK),
+        round(most * _DARK_SHARE),
+    )
+    series = {
+        name: _score_series(name, photos, scorer)
+        for name, photos in (
+            ("alike", ordinary),
+            ("dark", dark),
+            ("degraded", ordinary),
+        )
+    }
+    series["alike"].extend(series.pop("dark"))
+    return series
+
+
+def _score_series(
+    name: str, photos: Sequence[str], scorer: Scorer
+) -> list[GroupedShot]:
+    if not photos:
+        return []
+    folder = scorer.folder / name
+    folder.mkdir()
+    files = {
+        str((folder / file.name).resolve()): file
+        for file in write_series(map(Path, photos), folder, degraded=name == "degraded")
+    }
+    shots, _ = scorer.score([str(folder)], name)
+    return [
+        grouped_shot(
+            photo,
+            f"{name} {files[path].series}",
+            files[path].kind,
+            made=True,
+            alike_counts=name != "dark",
+        )
+        for path, photo in shots.items()
+    ]
+
+
+def score_made_copies(
+    label_of: Mapping[str, LabelledPhoto],
+    scored: Mapping[str, Scored],
+    scorer: Scorer,
+    most: int,
+) -> tuple[CopyFigures, ...]:
+    """Make copies of at most so many photos, and compare what they are called."""
+    folder = scorer.folder / "copies"
+    folder.mkdir()
+    chosen = itertools.islice(_in_turn(label_of, scored), most)
+    copies = {
+        copy.path: copy
+        for copy in write_copies(
+            ((path, label_of[path].screenshot is True) for path in chosen), folder
+        )
+    }
+    if not copies:
+        return ()
+    again, _ = scorer.score([str(folder)], "copies")
+    pairs: dict[str, list[tuple[MadeCopy, Scored]]] = defaultdict(list)
+    for path, photo in again.items():
+        pairs[copies[path].kind].append((copies[path], photo))
+    return tuple(
+        _copy_figures(verdict, kind, pairs[kind], label_of, scored)
+        for verdict in SCORES
+        for kind in sorted(pairs)
+        # Only screenshots are cropped, and they are not judged by how sharp they are.
+        if verdict == "screenshot" or kind != CROPPED
+    )
+
+
+def _copy_figures(
+    verdict: str,
+    kind: str,
+    copies: Sequence[tuple[MadeCopy, Scored]],
+    label_of: Mapping[str, LabelledPhoto],
+    scored: Mapping[str, Scored],
+) -> CopyFigures:
+    def called(truth: bool) -> Share:
+        of = [
+            photo.row[verdict]
+            for copy, photo in copies
+            if getattr(label_of[copy.original], verdict) is truth
+        ]
+        return Share.of(sum(map(bool, of)), len(of))
+
+    changed = [
+        copy.original
+        for copy, photo in copies
+        if bool(photo.row[verdict]) != bool(scored[copy.original].row[verdict])
+    ]
+    return CopyFigures(
+        verdict=verdict,
+        kind=kind,
+        same=Share.of(len(copies) - len(changed), len(copies)),
+        found=called(True),
+        changed=tuple(sorted(changed)),
+        false_alarms=called(False),
+    )
+
+
+def _by_content(scored: Mapping[str, Scored]) -> list[str]:
+    """In an order that has to do with nothing, yet is the same wherever they are."""
+    return sorted(scored, key=lambda path: (scored[path].sha256, path))
+
+
+def _in_turn(
+    label_of: Mapping[str, LabelledPhoto], scored: Mapping[str, Scored]
+) -> Iterator[str]:
+    """One photo in turn of those with the same verdicts, the large ones first."""
+    sorts: dict[str, list[str]] = defaultdict(list)
+    for path in _by_content(scored):
+        label = label_of[path]
+        if {label.shaken, label.dark, label.screenshot} != {None}:
+            sorts[f"{label.shaken} {label.dark} {label.screenshot}"].append(path)
+    lists = (
+        sorted(paths, key=lambda path: scored[path].pixels < _LARGE_PIXELS)
+        for _, paths in sorted(sorts.items())
+    )
+    for of_turn in itertools.zip_longest(*lists):
+        yield from (path for path in of_turn if path is not None)
