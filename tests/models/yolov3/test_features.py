@@ -157,7 +157,15 @@ def seen(name: str, confidence: float, side_px: int = 100) -> DetectedObject:
         # No tag.
         ([seen("bench", 0.9)], set()),
     ],
-    ids=str,
+    ids=[
+        "nothing",
+        "too unsure",
+        "two alike",
+        "just over half as wide",
+        "just under half as wide",
+        "two of a tag, and a smaller one",
+        "without a tag",
+    ],
 )
 def test_subjects_that_are_possible(
     objects: list[DetectedObject], expected: set[str]
