@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Also of `models.exposure`, which is asked at the same time.
-VERSION: Final = 2
+VERSION: Final = 3
 
 # Chosen on real photos among 3 to 8 cells and 6 to 16 directions, with and without
 # sign: large cells forgive a moved camera, and the sign of an edge tells more than

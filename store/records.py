@@ -219,6 +219,7 @@ class DayPhoto:
 
     Attributes:
         descriptor: With the features of a detector, if one looked.
+        fingerprint: Of what scored it; scores of two are not on one scale.
         outcome: What was decided when the day was last grouped.
     """
 
@@ -235,6 +236,7 @@ class DayPhoto:
     sharpness: float | None
     exposure: float
     descriptor: bytes
+    fingerprint: str
     decision: Decision | None
     shaken: bool
     dark: bool

@@ -13,7 +13,7 @@ _NOT_GROUPED: Final = DayOutcome()
 # user's photos in the order of the primary key.
 _DAY: Final = """
     SELECT id, taken_at, time_source, latitude, longitude, generation, sha256,
-           damaged,
+           photos.fingerprint, damaged,
            width * height AS pixels, subject, photos.sharpness AS sharpness,
            exposure, descriptor, features, decision, shaken, dark, screenshot, "delete",
            similar, similar_group, similar_kind, keeper, similarity,
@@ -124,6 +124,7 @@ def _day_photo(row: sqlite3.Row) -> DayPhoto:
         sharpness=row["sharpness"],
         exposure=row["exposure"],
         descriptor=row["descriptor"] + (row["features"] or b""),
+        fingerprint=row["fingerprint"],
         decision=row["decision"],
         shaken=bool(row["shaken"]),
         dark=bool(row["dark"]),

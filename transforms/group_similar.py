@@ -172,6 +172,7 @@ def to_shot(photo: DayPhoto) -> Shot:
         descriptor=photo.descriptor,
         sharpness=photo.sharpness,
         exposure=photo.exposure,
+        fingerprint=photo.fingerprint,
         shaken=photo.shaken,
         dark=photo.dark,
         screenshot=photo.screenshot,

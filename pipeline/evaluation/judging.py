@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,10 @@ from pipeline.evaluation.figures import (
     Share,
     VerdictFigures,
 )
+
+# Fewer sources drawn again and again are nearly always the same ones, and of one
+# the interval has no width; then photos are drawn.
+_MIN_SOURCES: Final = 5
 
 
 def verdict_figures(
@@ -105,9 +110,12 @@ def _auc(yes: Sequence[Judged], no: Sequence[Judged], low_is_yes: bool) -> Auc |
     if not (yes and no):
         return None
     ranks = _ranks(yes, low_is_yes), _ranks(no, low_is_yes)
-    groups = [photo.group for photo in yes], [photo.group for photo in no]
+    of_source = {photo.path: photo.group for photo in (*yes, *no)}
+    if len(set(of_source.values())) < _MIN_SOURCES:
+        of_source = {path: path for path in of_source}
+    groups = ([of_source[photo.path] for photo in photos] for photos in (yes, no))
     low, high = auc_interval(*ranks, *groups)
-    return Auc(auc(*ranks), low, high, len({*groups[0], *groups[1]}))
+    return Auc(auc(*ranks), low, high, len(set(of_source.values())))
 
 
 def _ranks(photos: Sequence[Judged], low_is_yes: bool) -> NDArray[np.float64]:

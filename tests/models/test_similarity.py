@@ -90,6 +90,7 @@ def shot(name: str, after_s: float = 0, **changes: Any) -> Shot:
         descriptor=LOOKS[0],
         sharpness=500.0,
         exposure=0.8,
+        fingerprint="f1",
         shaken=False,
         dark=False,
         screenshot=False,
@@ -434,6 +435,13 @@ def test_the_better_photo_is_kept(
         assert group_similar([bad, good], PAPER)[bad.id].keeper == good.id
 
 
+def test_scores_of_two_versions_are_not_compared() -> None:
+    soft = shot("a", sharpness=210.0, fingerprint="old", pixels=6_000_000)
+    sharp = shot("b", sharpness=150.0, fingerprint="new")
+    assert choose_keeper([soft, sharp]) is sharp
+    assert choose_keeper([replace(soft, fingerprint="new"), sharp]) is not sharp
+
+
 def test_equals_keep_the_first() -> None:
     shots = [shot("a", 1), shot("c"), shot("b")]
     assert choose_keeper(shots) is shots[2]
@@ -584,22 +592,30 @@ def files_of(shared_photos: Path) -> Sequence[Path]:
 
 
 def test_the_original_outlives_its_degraded_copies(shared_photos: Path) -> None:
-    lost = defaultdict(int)
-    files = files_of(shared_photos)
-    for seed, file in enumerate(files):
+    won, lost, judged = 0, defaultdict(int), 0
+    for seed, file in enumerate(files_of(shared_photos)):
         made = degraded_copies(read_rgb(file.read_bytes()), seed, NOON)
         original, *copies = [(each.kind, decode(each.encoded)) for each in made]
-        first = real_shot("original", original[1].rgb)
+        pixels = original[1].width * original[1].height
+        first = real_shot("original", original[1].rgb, pixels)
+        if first.sharpness is None:
+            # A thumbnail, of which a blurred copy can not be told.
+            continue
+        judged += 1
+        beaten = 0
         for kind, copy in copies:
+            other = real_shot(kind, copy.rgb, copy.width * copy.height)
             # The copy is the earlier one, which wins where nothing else tells.
-            other = replace(real_shot(kind, copy.rgb), taken_at=NOON - timedelta(1))
-            other = replace(other, pixels=copy.width * copy.height)
-            first = replace(first, pixels=original[1].width * original[1].height)
-            lost[kind] += choose_keeper([other, first]) is other
-    # Compression that leaves the edges is told in two of three of these.
-    assert lost.pop("quality 20") <= 0.45 * len(files)
-    assert sum(lost.values()) <= 0.05 * len(files) * len(lost), dict(lost)
-    assert max(lost.values()) <= 0.12 * len(files), dict(lost)
+            other = replace(other, taken_at=NOON - timedelta(1))
+            better = choose_keeper([other, first]) is first
+            beaten += better
+            lost[kind] += not better
+        won += beaten == len(copies)
+    # Of 162 photos that no constant was chosen on: 0.94 (0.89 to 0.97), short of the
+    # goal, 0.95. Most of the rest lose to a copy with more light.
+    assert judged >= 20
+    assert won / judged >= 0.89, dict(lost)
+    assert max(lost.values()) <= 0.1 * judged, dict(lost)
 
 
 def test_shots_of_many_things_in_one_minute_and_place(shared_photos: Path) -> None:

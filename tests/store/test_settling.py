@@ -39,6 +39,7 @@ def test_day_holds_all_that_grouping_needs(store: Store) -> None:
         sharpness=7.5,
         exposure=0.75,
         descriptor=b"\x00\x01\xff",
+        fingerprint="f1",
         decision=None,
         shaken=False,
         dark=False,

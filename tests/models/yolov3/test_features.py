@@ -266,6 +266,7 @@ def test_shots_of_one_thing_may_have_different_subjects(
                     descriptor=describe(photo.rgb) + embed(features, "xl", objects),
                     sharpness=None,
                     exposure=0.5,
+                    fingerprint="f1",
                     shaken=False,
                     dark=False,
                     screenshot=False,
