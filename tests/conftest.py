@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from google.cloud import storage
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from demo.emulators import Emulators, missing, running
 
@@ -152,7 +154,11 @@ def firestore_project(firestore_emulator: Emulators) -> Iterator[str]:
     host = firestore_emulator.environment["FIRESTORE_EMULATOR_HOST"]
     # Its memory is one test's, not that of all of them.
     path = f"emulator/v1/projects/{project}/databases/(default)/documents"
-    requests.delete(f"http://{host}/{path}", timeout=60).raise_for_status()
+    with requests.Session() as session:
+        # It refuses while a transaction of a process that was killed is open.
+        retry = Retry(total=8, status_forcelist=[409], backoff_factor=0.5)
+        session.mount("http://", HTTPAdapter(max_retries=retry))
+        session.delete(f"http://{host}/{path}", timeout=60).raise_for_status()
 
 
 @pytest.fixture(scope="session")
