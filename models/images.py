@@ -60,7 +60,7 @@ _MAX_PIXELS_OF: Final = {"WEBP": 100_000_000}
 _BUDGET: Final = Budget(100_000_000)
 
 # What Pillow's plugins raise on broken data; the list is from fuzzed files.
-_DECODER_ERRORS: Final = (
+DECODER_ERRORS: Final = (
     OSError,
     SyntaxError,
     ValueError,
@@ -187,7 +187,7 @@ def decode(
     try:
         with _BUDGET.take(header.pixels):
             return _decode(data, header, with_full_gray, damaged=False)
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         pass
     # Pillow's leniency is a switch for the whole process: nobody else decodes
     # while the whole budget is taken, so nobody else is lenient by chance.
@@ -197,7 +197,7 @@ def decode(
             return _decode(data, header, with_full_gray, damaged=True)
         except BadPhotoError:
             raise
-        except _DECODER_ERRORS as err:
+        except DECODER_ERRORS as err:
             raise BadPhotoError(f"damaged: {_one_line(err)}") from err
         finally:
             ImageFile.LOAD_TRUNCATED_IMAGES = False
@@ -209,7 +209,7 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as err:
         raise BadPhotoError("damaged header: no picture can be found in it") from err
-    except _DECODER_ERRORS as err:
+    except DECODER_ERRORS as err:
         raise BadPhotoError(f"damaged header: {_one_line(err)}") from err
     with image:
         yield image
@@ -273,7 +273,7 @@ def _read_exif(image: Image.Image) -> tuple[int, Capture]:
     try:
         exif = image.getexif()
         return exif.get(Base.Orientation, 1), read_capture(exif)
-    except _DECODER_ERRORS:
+    except DECODER_ERRORS:
         # A photo with a broken EXIF is still a photo.
         return 1, Capture()
 

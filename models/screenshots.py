@@ -51,7 +51,8 @@ _ENOUGH_LINES_SHARE: Final = 0.2
 _TILE_PX: Final = 32
 _FULL_TILE_SHARE: Final = 0.8
 
-# Logistic regression of `models.train_screenshots`, which prints these three.
+# Logistic regression of `models.train_screenshots`; `piccl train-screenshots`
+# prints these three.
 WEIGHTS: Final = (7.3, 1.81, 1.04, 1.64, -6.35)
 INTERCEPT: Final = -4.39
 DEFAULT_THRESHOLD: Final = 0.75

@@ -73,10 +73,11 @@ SPELLINGS: Final[Mapping[str, str]] = {
 CONFIDENCE_FLOOR: Final = 0.1
 MOST_OBJECTS: Final = 32
 # The subject is the largest object; confidence decides between like ones. Compared
-# were powers from 0 to 1, on half the sources of 344 COCO photos with an object of
+# were powers from 0 to 1, on half the sources of the COCO photos with an object of
 # more than a quarter of the photo: a fourth is best on either half. Furniture was
 # once weighted by a quarter, since tables are what meals stand on. People agreed,
-# but the largest object was then the subject in 0.66 of these photos, now in 0.78.
+# but the largest object was then the subject in 0.66 of 331 such photos, now in
+# 0.79, as `piccl evaluate` prints.
 _CONFIDENCE_POWER: Final = 0.25
 
 
@@ -105,8 +106,9 @@ class TagThresholds:
 
     Attributes:
         default: Of all tags but these. The lowest, in steps of 0.05, at which 90
-            of 100 tags are surely right (`models.tag_accuracy.choose_threshold`), by
-            Yolo-Fastest-xl on 673 COCO photos; Darknet's own is the same.
+            of 100 tags are surely right, by Yolo-Fastest-xl on 673 COCO photos;
+            Darknet's own is the same. `piccl evaluate --json` prints the curve, and
+            what either half of the sources chooses and the other makes of it.
         overrides: (tag, threshold).
     """
 

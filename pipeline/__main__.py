@@ -26,6 +26,8 @@ COMMANDS: Final = {
     "search": "find analysed photos by day, place, reason or likeness",
     "evaluate": "tell how often the verdicts are right, on labelled photos",
     "train-dark": "train the model that tells photos too dark to be of use",
+    "train-screenshots": "learn what tells screenshots",
+    "calibrate-blur": "choose the sharpness below which a photo is called shaken",
     "finetune-yolo": "adjust the network that sees what is in a photo to your own",
     "weights": "fetch the networks that see what is in a photo",
 }

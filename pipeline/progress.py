@@ -1,5 +1,6 @@
 """How far a job is: a bar on a terminal, a line now and then in a log."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +33,17 @@ _DONE = (
 
 # How many photos there are, how many are done, and what is being done.
 State: TypeAlias = Callable[[], tuple[int, int, str]]
+
+
+def stderr_console() -> Console:
+    """Where people are told what is done, beside what a command prints."""
+    # Named, because a running job has stderr to itself.
+    return Console(file=sys.stderr)
+
+
+def say(console: Console, text: str) -> None:
+    """Tell what comes next."""
+    console.print(text, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
+from pipeline.check_out import check_out
 from pipeline.errors import UsageError
 
 DESCRIPTION: Final = """\
@@ -88,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     if beam_args:
         raise UsageError(f"unknown option: {' '.join(beam_args)}")
-    _check_out(Path(args.out))
+    check_out(Path(args.out), ".html", ".htm")
 
     from rich.console import Console
 
@@ -98,10 +99,11 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     from pipeline.evaluation.evaluating import evaluate
     from pipeline.evaluation.labels import read_labels
     from pipeline.evaluation.page import write_page
-    from pipeline.evaluation.scoring import Scorer, say, stderr_console
+    from pipeline.evaluation.scoring import Scorer
     from pipeline.evaluation.tables import markdown, print_tables
     from pipeline.launch import load_models, pipeline_options
     from pipeline.options import DetectorOptions, StoreOptions
+    from pipeline.progress import say, stderr_console
 
     python = args.baseline_python or baselines.DEFAULT_PYTHON
     if args.baseline:
@@ -161,21 +163,6 @@ def _whole(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 on")
     return int(text)
-
-
-def _check_out(out: Path) -> None:
-    """Refuse a page that can not be written, before the work is done.
-
-    Raises:
-        UsageError: It can not, or something else would be lost.
-    """
-    if out.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--out must end in .html: {out}")
-    if not out.resolve().parent.is_dir():
-        raise UsageError(f"no such folder: {out.parent}")
-    target = out if out.exists() else out.resolve().parent
-    if out.is_dir() or not os.access(target, os.W_OK, effective_ids=True):
-        raise UsageError(f"can not write {out}")
 
 
 def _groups() -> tuple[type, ...]:

@@ -3,19 +3,20 @@
 import argparse
 import csv
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models import held_out
 from models.darkness import network
+from pipeline.check_out import check_out
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from models.darkness.train import Examples
-    from pipeline.dark_figures import Judged, Photo
+    from pipeline.evaluation.dark_figures import Photo
 
 DESCRIPTION = """\
 Trains the dark-photo network on labelled photos and says how good it is on
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     if args.folds < 2 or args.epochs < 1:
         raise UsageError("--folds must be at least 2 and --epochs at least 1")
     if args.out is not None:
-        _check_out(args.out)
+        check_out(args.out, ".keras")
     paper = args.method == "paper"
     photos = [
         photo
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     from rich.progress import Progress
 
     from models.darkness import train
-    from pipeline import dark_figures
+    from pipeline.evaluation import dark_figures
 
     console = Console()
     with Progress(console=console) as progress:
@@ -145,37 +146,21 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     console.print(dark_figures.copies(judged, folds))
     console.print(f"threshold {judged.threshold:.2f}", highlight=False)
     if args.out is not None:
-        held_out = args.out.with_name("held_out.csv")
-        _write_held_out(held_out, judged)
-        console.print(f"model in {args.out}", highlight=False, soft_wrap=True)
-        console.print(f"scores in {held_out}", highlight=False, soft_wrap=True)
-    return 0
-
-
-def _write_held_out(path: Path, judged: "Judged") -> None:
-    """Write what `models.held_out.load` reads, the scores as the pipeline stores them.
-
-    A photo that lies in two folders is written once.
-    """
-    lines = {
-        photo.sha256: f"{photo.sha256},{score:.4f},{threshold:.2f}\n"
-        for photo, score, threshold in zip(
-            judged.photos, judged.scores, judged.thresholds, strict=True
+        scores_out = args.out.with_name(held_out.PATHS["dark"].name)
+        held_out.save(
+            scores_out,
+            {
+                photo.sha256: held_out.HeldOut(float(score), float(threshold))
+                for photo, score, threshold in zip(
+                    judged.photos, scores, judged.thresholds, strict=True
+                )
+            },
+            # As the pipeline stores them.
+            score_format=".4f",
         )
-    }
-    text = "".join(lines[sha256] for sha256 in sorted(lines))
-    path.write_text("sha256,score,threshold\n" + text, encoding="utf-8")
-
-
-def _check_out(out: Path) -> None:
-    """Refuse a file that can not be written, before the training."""
-    if out.suffix != ".keras":
-        raise UsageError(f"--out must end in .keras: {out}")
-    if not out.parent.is_dir():
-        raise UsageError(f"no such folder: {out.parent}")
-    target = out if out.exists() else out.parent
-    if out.is_dir() or not os.access(target, os.W_OK, effective_ids=True):
-        raise UsageError(f"can not write {out}")
+        console.print(f"model in {args.out}", highlight=False, soft_wrap=True)
+        console.print(f"scores in {scores_out}", highlight=False, soft_wrap=True)
+    return 0
 
 
 def read_photos(data: Path) -> list["Photo"]:
@@ -189,7 +174,7 @@ def read_photos(data: Path) -> list["Photo"]:
 
 def _read_folder(data: Path, folder: str) -> list["Photo"]:
     from models import images
-    from pipeline.dark_figures import Photo
+    from pipeline.evaluation.dark_figures import Photo
 
     manifest = data / folder / "manifest.csv"
     if not manifest.is_file():

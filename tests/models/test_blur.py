@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import io
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from models import blur_threshold, held_out
+from models import blur_cases, blur_threshold, held_out
 from models.accuracy import auc
 from models.blur import DEFAULT_THRESHOLD, laplacian_variance, sharpness
 from models.images import decode
@@ -41,31 +42,20 @@ def gaussian(rgb: NDArray[np.uint8], sigma_px: float) -> NDArray[np.uint8]:
 
 
 def defocus(rgb: NDArray[np.uint8], radius_px: float) -> NDArray[np.uint8]:
-    reach = np.arange(-8, 9)
-    distance = np.hypot(reach[:, np.newaxis], reach)
-    disc = np.clip(radius_px + 0.5 - distance, 0, 1)
-    return cv2.filter2D(rgb, -1, disc / disc.sum())
+    return blur_cases.defocused(rgb, 2 * radius_px / max(rgb.shape))
 
 
 def motion(
     rgb: NDArray[np.uint8], length_px: float, angle_deg: float
 ) -> NDArray[np.uint8]:
-    line = np.zeros((33, 33), np.uint8)
-    along = np.array([np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))])
-    # Sixteenths of a pixel, as OpenCV draws them.
-    start, end = (np.rint((16 + s * along * length_px / 2) * 16) for s in (-1, 1))
-    cv2.line(line, start.astype(int), end.astype(int), 255, 1, cv2.LINE_AA, 4)
-    return cv2.filter2D(rgb, -1, line / line.sum(dtype=float))
+    return blur_cases.shaken(rgb, length_px / max(rgb.shape), angle_deg)
 
 
 def with_noise(rgb: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
-    noise = np.random.default_rng(1).normal(0, deviation, rgb.shape)
-    return np.clip(rgb + noise, 0, 255).round().astype(np.uint8)
+    return blur_cases.grainy(rgb, deviation, np.random.default_rng(1))
 
 
-def as_jpeg(rgb: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    _, data = cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+as_jpeg = blur_cases.compressed
 
 
 def scores_of(images: list[NDArray[np.uint8]]) -> list[float]:
@@ -122,44 +112,68 @@ def test_sharp_detail_is_not_shaken(shelf: NDArray[np.uint8]) -> None:
     assert scores_of([shelf])[0] > 1.1 * DEFAULT_THRESHOLD
 
 
+# Rung 0 of every ladder is the sharp image itself.
+
+
+def falls(scores: list[float]) -> bool:
+    return all(worse < better for better, worse in pairwise(scores))
+
+
+def greatest_rise(scores: list[float]) -> float:
+    """Of any rung above the lowest before it, as a share of that."""
+    lowest = np.minimum.accumulate(scores)
+    return float((np.array(scores[1:]) / lowest[:-1]).max() - 1)
+
+
 def test_gaussian_ladder(shelf: NDArray[np.uint8]) -> None:
-    scores = scores_of([gaussian(shelf, s) for s in (0, 0.6, 1, 1.5, 2, 3, 4)])
-    assert scores == sorted(scores, reverse=True)
-    assert scores[3] < DEFAULT_THRESHOLD
+    sigmas_px = (0, 0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.25, 1.5, 2, 2.5, 3, 4)
+    scores = scores_of([gaussian(shelf, sigma) for sigma in sigmas_px])
+    assert falls(scores)
+    assert scores[sigmas_px.index(1)] < DEFAULT_THRESHOLD
 
 
 def test_defocus_ladder(shelf: NDArray[np.uint8]) -> None:
-    scores = scores_of([defocus(shelf, r) for r in (0, 1, 1.5, 2.5, 4, 6)])
-    assert scores == sorted(scores, reverse=True)
-    assert scores[4] < DEFAULT_THRESHOLD
+    # A disc of one pixel, radius 0.5, is no blur.
+    radii_px = (0, 0.75, 1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6)
+    scores = scores_of([defocus(shelf, radius) for radius in radii_px])
+    assert falls(scores)
+    assert scores[radii_px.index(1.5)] < DEFAULT_THRESHOLD
 
 
 @pytest.mark.parametrize("angle_deg", range(0, 180, 15))
 def test_motion_ladder(shelf: NDArray[np.uint8], angle_deg: float) -> None:
-    lengths_px = (0, 3, 5, 8, 12)
+    lengths_px = (0, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12)
     scores = scores_of([motion(shelf, length, angle_deg) for length in lengths_px])
-    assert scores == sorted(scores, reverse=True)
+    assert falls(scores)
     # Told by edges across it; those along it stay sharp.
     assert scores[-1] < DEFAULT_THRESHOLD / 2
 
 
 def test_motion_counts_the_same_in_every_direction(shelf: NDArray[np.uint8]) -> None:
     scores = scores_of([motion(shelf, 5, angle_deg) for angle_deg in range(0, 180, 15)])
-    assert max(scores) < 1.25 * min(scores)
+    assert max(scores) < 1.3 * min(scores)
 
 
-@pytest.mark.parametrize("deviation", [2, 4, 8, 14, 20])
+# Noise and JPEG are no blur: they hide detail, which lowers the score, and add some
+# of their own, which raises it. So their ladders fall only within a tolerance.
+NOISE = (0, 1, 2, 3, 4, 6, 8, 10, 12, 14, 17, 20)
+QUALITIES = (100, 95, 90, 85, 80, 75, 70, 60, 50, 40, 35, 30)
+
+
+@pytest.mark.parametrize("deviation", NOISE)
 def test_noise_changes_no_verdict(shelf: NDArray[np.uint8], deviation: float) -> None:
     assert not is_shaken(with_noise(shelf, deviation))
     assert is_shaken(with_noise(gaussian(shelf, 2), deviation))
 
 
 def test_noise_ladder(shelf: NDArray[np.uint8]) -> None:
-    """What noise covers counts as not there, so that a noisy shot loses to a clean."""
-    scores = scores_of(
-        [with_noise(shelf, deviation) for deviation in (2, 4, 8, 14, 20)]
-    )
-    assert scores == sorted(scores, reverse=True)
+    """What noise covers counts as not there, so that a noisy shot loses to a clean.
+
+    Within 3 %: the first grey level or two of noise raise the score by up to 2.
+    """
+    scores = scores_of([with_noise(shelf, deviation) for deviation in NOISE])
+    assert greatest_rise(scores) < 0.03
+    assert scores[-1] < 0.9 * scores[0]
 
 
 def test_noise_is_taken_off(shelf: NDArray[np.uint8]) -> None:
@@ -170,14 +184,45 @@ def test_noise_is_taken_off(shelf: NDArray[np.uint8]) -> None:
 
 
 def test_jpeg_ladder(shelf: NDArray[np.uint8]) -> None:
-    scores = scores_of([as_jpeg(shelf, quality) for quality in (95, 75, 50, 20)])
-    assert scores == sorted(scores, reverse=True)
+    """Within 8 %: the edges of blocks are narrow, and come and go with the quality."""
+    scores = scores_of([shelf, *(as_jpeg(shelf, quality) for quality in QUALITIES)])
+    assert greatest_rise(scores) < 0.08
+    assert scores[-1] < 0.9 * scores[0]
 
 
-@pytest.mark.parametrize("quality", [95, 75, 50, 30, 20])
+@pytest.mark.parametrize("quality", QUALITIES)
 def test_jpeg_changes_no_verdict(shelf: NDArray[np.uint8], quality: int) -> None:
     assert not is_shaken(as_jpeg(shelf, quality))
     assert is_shaken(as_jpeg(gaussian(shelf, 2), quality))
+
+
+def test_ladders_of_real_photos(shared_photos: Path) -> None:
+    """Blur lowers the score at every rung; JPEG and noise do so within a tolerance.
+
+    Motion is not asked for here: of one of 49 a rung was 9 % above one before it.
+    Of 49 photos of `detect`, JPEG of falling quality raised the score of 65 % by over
+    5 %, of 33 % by over 8 %, of one by 20 %; noise that of 16 % by over 5 %, of one by
+    10 %. At quality 30 one of them was called shaken, at noise 20 none.
+    """
+    rises: dict[str, list[float]] = {"jpeg": [], "noise": []}
+    called = 0
+    for path in sorted((shared_photos / "detect").glob("*.jpg"))[3::42]:
+        rgb = decode(path.read_bytes()).rgb
+        if is_shaken(rgb):
+            continue
+        assert falls(scores_of([gaussian(rgb, sigma) for sigma in (0, 0.5, 1, 2, 3)]))
+        assert falls(scores_of([defocus(rgb, radius) for radius in (0, 1, 2, 3, 5)]))
+        jpeg = [rgb, *(as_jpeg(rgb, quality) for quality in (95, 75, 50, 40, 30))]
+        noisy = [with_noise(rgb, deviation) for deviation in (0, 2, 4, 8, 14, 20)]
+        rises["jpeg"].append(greatest_rise(scores_of(jpeg)))
+        rises["noise"].append(greatest_rise(scores_of(noisy)))
+        called += any(map(is_shaken, (*jpeg, *noisy)))
+    assert len(rises["jpeg"]) >= 15
+    assert max(rises["jpeg"]) < 0.25
+    assert np.median(rises["jpeg"]) < 0.1
+    assert max(rises["noise"]) < 0.15
+    assert np.median(rises["noise"]) < 0.05
+    assert called <= 1
 
 
 def test_contrast_is_no_sharpness(shelf: NDArray[np.uint8]) -> None:
@@ -227,46 +272,106 @@ def _boxes() -> NDArray[np.uint8]:
     return wall
 
 
+def _light() -> NDArray[np.float64]:
+    """Falls off to one side and to the corners, as of a window through a lens."""
+    y, x = np.mgrid[-1:1:384j, -1:1:512j]
+    return np.asarray((1 - 0.12 * (x**2 + y**2)) * (1 + 0.15 * x), np.float64)
+
+
+def _soft(sigma_px: float, seed: int) -> NDArray[np.float64]:
+    """Smooth ups and downs of deviation 1."""
+    ups = np.random.default_rng(seed).normal(0, 1, (384, 512))
+    smooth = np.asarray(cv2.GaussianBlur(ups, (0, 0), sigma_px), np.float64)
+    return smooth / smooth.std()
+
+
+def _wall() -> NDArray[np.float64]:
+    """Plaster, nail holes, a crack."""
+    wall = 165 + 2 * _soft(1, 3) + 2 * _soft(8, 4)
+    rng = np.random.default_rng(8)
+    for x, y in rng.integers((0, 0), (512, 384), (6, 2)).tolist():
+        cv2.circle(wall, (x, y), 2, 110.0, -1, cv2.LINE_AA)
+    crack = 60 + np.cumsum(rng.integers((2, -3), (9, 6), (40, 2)), axis=0)
+    cv2.polylines(wall, [crack.astype(np.int32)], False, 140.0, 1)
+    return wall * _light()
+
+
+def _snow() -> NDArray[np.float64]:
+    """Drifts, and a few twigs that stick out."""
+    snow = 225 + 8 * _soft(30, 5) + 1.5 * _soft(1, 6)
+    for x, y in np.random.default_rng(9).integers((0, 200), (512, 384), (5, 2)):
+        cv2.line(snow, (int(x), int(y)), (int(x) + 6, int(y) - 25), 90.0, 1)
+    return snow * _light()
+
+
 def _sky() -> NDArray[np.float64]:
     return np.linspace(120, 220, 384)[:, np.newaxis] * np.ones((384, 512))
+
+
+def _clouds() -> NDArray[np.float64]:
+    """Light of clouds before the sky, whose power falls as frequency^(-8/3).
+
+    Many smoother ones, whose power falls as frequency^(-3) or faster, are taken for
+    shaken where nothing else is in the picture: no edge of theirs is narrow.
+
+    Source: the 5/3 law of turbulence, in two dimensions.
+    """
+    noise = np.fft.rfft2(np.random.default_rng(10).normal(0, 1, (384, 512)))
+    frequency = np.hypot(np.fft.fftfreq(384)[:, np.newaxis], np.fft.rfftfreq(512))
+    frequency[0, 0] = np.inf
+    clouds = np.fft.irfft2(noise * frequency ** (-4 / 3), (384, 512))
+    heaps = np.clip(2 * clouds / clouds.std(), 0, 2.5)
+    return np.asarray(0.8 * _sky() + 25 * heaps, np.float64)
 
 
 def _page() -> NDArray[np.float64]:
     page = np.full((384, 512), 240.0)
     for row in range(40, 340, 24):
         cv2.putText(page, "the quick brown fox", (40, row), 0, 0.5, 20, 1, cv2.LINE_AA)
-    return page
+    return page * _light()
+
+
+def _whiteboard() -> NDArray[np.float64]:
+    board = np.full((384, 512), 215.0)
+    for row, line in enumerate(("Monday: milk", "call Ann", "x = 3 y + 2")):
+        cv2.putText(board, line, (90, 120 + 60 * row), 0, 0.8, 70, 2, cv2.LINE_AA)
+    return board * _light()
 
 
 def _night_sky() -> NDArray[np.float64]:
-    night = np.full((384, 512), 8.0)
+    """Stars of every brightness, each as wide as a lens makes it."""
+    stars = np.zeros((384, 512))
     rng = np.random.default_rng(5)
-    night[rng.integers(0, 384, 300), rng.integers(0, 512, 300)] = 200
-    return night
+    at = rng.integers(0, 384, 300), rng.integers(0, 512, 300)
+    stars[at] = 1000 * rng.power(0.4, 300)
+    return 12 + np.asarray(cv2.GaussianBlur(stars, (0, 0), 0.7), np.float64)
 
 
 def _horizon() -> NDArray[np.float64]:
     sea = _sky()
-    sea[200:] = 70
+    sea[200:] = 70 + 3 * _soft(1.5, 13)[200:]
     return sea
 
 
 @pytest.mark.parametrize(
     "scene",
     [
-        np.full((384, 512), 128.0),
-        np.full((384, 512), 250.0),
-        _sky(),
-        _page(),
-        _night_sky(),
-        _horizon(),
+        *(_wall(), _snow(), _sky(), _clouds(), _page(), _whiteboard()),
+        *(_night_sky(), _horizon()),
     ],
-    ids=["wall", "snow", "sky", "page", "night sky", "horizon"],
+    ids=[
+        *("wall", "snow", "sky", "clouds", "page", "whiteboard"),
+        *("night sky", "horizon"),
+    ],
 )
-@pytest.mark.parametrize("noise", [0, 2, 10])
-def test_flat_scenes_are_not_shaken(scene: NDArray[np.float64], noise: float) -> None:
-    rgb = np.repeat(scene.astype(np.uint8)[:, :, np.newaxis], 3, axis=2)
-    assert not is_shaken(with_noise(rgb, noise))
+@pytest.mark.parametrize("noise", [0, 2, 5, 10])
+@pytest.mark.parametrize("quality", [92, 60])
+def test_flat_scenes_are_not_shaken(
+    scene: NDArray[np.float64], noise: float, quality: int
+) -> None:
+    levels = np.clip(scene, 0, 255).astype(np.uint8)
+    rgb = np.repeat(levels[:, :, np.newaxis], 3, axis=2)
+    assert not is_shaken(as_jpeg(with_noise(rgb, noise), quality))
 
 
 def read_labels(folder: Path) -> dict[str, str]:
@@ -275,8 +380,8 @@ def read_labels(folder: Path) -> dict[str, str]:
 
 
 def test_held_out_scores_are_what_the_detector_gives(shared_photos: Path) -> None:
-    """Else `python -m models.blur_threshold DATA` has to be run again."""
-    known = held_out.load(blur_threshold.HELD_OUT)
+    """Else `piccl calibrate-blur DATA` has to be run again."""
+    known = held_out.load(held_out.PATHS["shaken"])
     photos = [
         shared_photos / folder / name
         for folder in ("bright", "detect", "bursts")
@@ -289,15 +394,35 @@ def test_held_out_scores_are_what_the_detector_gives(shared_photos: Path) -> Non
 
 
 def test_threshold_is_a_hundredth_of_ordinary_photos() -> None:
-    scores = [one.score for one in held_out.load(blur_threshold.HELD_OUT).values()]
-    assert blur_threshold.threshold(scores) == DEFAULT_THRESHOLD
+    scores = [one.score for one in held_out.load(held_out.PATHS["shaken"]).values()]
+    assert blur_threshold.choose_threshold(scores) == DEFAULT_THRESHOLD
 
 
-def test_few_ordinary_photos_are_called_shaken() -> None:
-    """Held out: by a threshold chosen without the photo's data set."""
-    photos = held_out.load(blur_threshold.HELD_OUT).values()
-    assert len(photos) > 900
-    assert np.mean([photo.score < photo.threshold for photo in photos]) <= 0.012
+def test_few_ordinary_photos_are_called_shaken(shared_photos: Path) -> None:
+    """A hundredth of all, as the threshold was chosen; not of every folder.
+
+    As it ships 9 of 988 (0.9 %), but 4 of the 271 of `bright` (1.5 %). Held out, by
+    a threshold chosen without the photo's data set, 11 (1.1 %), and 7 (2.6 %).
+    """
+    known = held_out.load(held_out.PATHS["shaken"])
+    shipped, blind, photos = dict[str, int](), dict[str, int](), dict[str, int]()
+    for folder in ("bright", "detect", "bursts"):
+        scores = [
+            known[
+                hashlib.sha256((shared_photos / folder / name).read_bytes()).hexdigest()
+            ]
+            for name in read_labels(shared_photos / folder)
+        ]
+        photos[folder] = len(scores)
+        shipped[folder] = sum(one.score < DEFAULT_THRESHOLD for one in scores)
+        blind[folder] = sum(one.score < one.threshold for one in scores)
+    assert photos == {"bright": 271, "detect": 679, "bursts": 38}
+    assert sum(shipped.values()) <= 0.01 * sum(photos.values())
+    assert sum(blind.values()) <= 0.0112 * sum(photos.values())
+    most = {"bright": 0.015, "detect": 0.006, "bursts": 0.027}
+    assert all(shipped[folder] <= most[folder] * n for folder, n in photos.items())
+    most = {"bright": 0.026, "detect": 0.005, "bursts": 0.027}
+    assert all(blind[folder] <= most[folder] * n for folder, n in photos.items())
 
 
 # No photo of `blur` has a part in what was learned; constants were compared on

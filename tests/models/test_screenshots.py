@@ -21,7 +21,6 @@ from models.screenshots import (
     screen_features,
     screenshot_probability,
 )
-from models.train_screenshots import HELD_OUT
 
 # Every n-th file keeps the test short; names sort by series, so that a stride
 # sees every series.
@@ -172,7 +171,7 @@ def test_a_margin_tells_nothing(level: int) -> None:
 
 
 def test_held_out_figures(shared_photos: Path) -> None:
-    scores = held_out.load(HELD_OUT)
+    scores = held_out.load(held_out.PATHS["screenshot"])
     called: dict[bool, list[bool]] = {True: [], False: []}
     for folder in (*PHOTO_FOLDERS, "screenshots"):
         for path in filter(is_picture, (shared_photos / folder).iterdir()):
@@ -214,15 +213,29 @@ def test_passed_on_screenshots_are_found(shared_photos: Path, kind: str) -> None
 
 
 HARD_PHOTOS = screenshot_copies.PHOTOS | screenshot_copies.PAGES
+# What weights that saw nothing of a photo's source called, as `piccl
+# train-screenshots` prints it; of every other kind at most this.
+OUT_OF_FOLD = {"recompressed": 0.045, "over-exposed": 0.034}
+OTHERS_OUT_OF_FOLD = 0.015
 
 
 @pytest.mark.parametrize("kind", HARD_PHOTOS)
 def test_altered_photos_and_pages_are_left_alone(
     shared_photos: Path, kind: str
 ) -> None:
-    scores = altered(shared_photos / "bright", 40, HARD_PHOTOS[kind])
-    # Of seven: the figures of all are in the table that training prints.
-    assert np.sum(np.asarray(scores) >= DEFAULT_THRESHOLD) <= 1
+    is_page = kind in screenshot_copies.PAGES
+    scores = [
+        score
+        for folder, stride in (("bright", 15), ("detect", 30))
+        # A page takes ten times as long to make, and has little of the photo.
+        for score in altered(
+            shared_photos / folder, stride * (9 if is_page else 1), HARD_PHOTOS[kind]
+        )
+    ]
+    assert len(scores) >= (6 if is_page else 42)
+    most = OUT_OF_FOLD.get(kind, OTHERS_OUT_OF_FOLD)
+    # The shipped weights know these photos, so they may not do worse.
+    assert np.mean(np.asarray(scores) >= DEFAULT_THRESHOLD) <= most
 
 
 def test_photos_of_screens_are_photos(shared_photos: Path) -> None:

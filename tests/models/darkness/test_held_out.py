@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models import accuracy, held_out
 from models.darkness import network, thresholds
 
-SCORES = network.WEIGHTS.with_name("held_out.csv")
+SCORES = held_out.PATHS["dark"]
 NEVER = ("bright", "night, well lit", "low key on purpose")
 
 
