@@ -20,6 +20,7 @@ import numpy as np
 
 from models import blur
 from models.darkness import network
+from models.darkness.thresholds import plain_statistics
 from models.images import BadPhotoError, decode
 from pipeline.errors import UsageError
 from pipeline.evaluation.figures import BaselineFigures, Judged
@@ -36,8 +37,6 @@ _SCRIPT: Final = Path(__file__).with_name("peers.py")
 _VERSIONS: Final = (
     "from importlib.metadata import version as v; v('cleanvision'), v('fastdup')"
 )
-# Of red, green and blue: luma as JPEG has it (ITU-R BT.601).
-_LUMA: Final = np.array([0.299, 0.587, 0.114])
 # The statistics, and their thresholds where one is published. Low is yes.
 _RULES: Final[Mapping[str, Mapping[str, float | None]]] = {
     "shaken": {
@@ -134,14 +133,12 @@ def plain_scores(encoded: bytes) -> dict[str, float]:
         return {}
     assert photo.full_gray is not None
     small = cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8)
-    luma = network.prepare(photo.rgb) @ _LUMA * 255
+    dark = plain_statistics(network.prepare(photo.rgb)[np.newaxis])
     scores = {
         "variance of Laplacian, full size": blur.laplacian_variance(photo.full_gray),
         "variance of Laplacian, 512 px": blur.laplacian_variance(small),
-        "mean of luma": luma.mean(),
-        "spread of luma": luma.std(),
-        "99th percentile of luma": np.percentile(luma, 99),
-        "maximum of luma": luma.max(),
+        # Theirs are high for dark.
+        **{f"{name} of luma": -values[0] for name, values in dark.items()},
     }
     return {rule: round(float(score), 2) for rule, score in scores.items()}
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from models.tags import TAGS
 from pipeline.analyse import AnalysisSettings
+from pipeline.errors import UsageError
 from pipeline.evaluation.figures import (
     CopyFigures,
     Evaluation,
     Judged,
     ObjectFigures,
+    Unreadable,
 )
 from pipeline.evaluation.judging import verdict_figures
 from pipeline.evaluation.labels import LabelledPhoto, Labels
@@ -26,9 +28,9 @@ from pipeline.evaluation.scoring import (
     Scorer,
     judged,
     photos_learned_from,
-    say,
 )
 from pipeline.evaluation.similar import GroupedShot, similar_figures
+from pipeline.progress import say
 from transforms.verdicts import objects_from_json
 
 # Most photos are small or of kinds that no verdict is about.
@@ -61,6 +63,9 @@ def evaluate(
             if label.tags is not None or label.subject is not None
         },
     )
+    unreadable += [Unreadable(name, "its name is no UTF-8") for name in labels.unnamed]
+    if not scored:
+        raise UsageError(f"none of the {len(unreadable):,} files is a photo")
     learned = photos_learned_from(settings)
     of_verdict = {
         verdict: [
@@ -86,12 +91,14 @@ def evaluate(
         if (series := label_of[path].series) is not None
     ]
     degraded: list[GroupedShot] = []
+    subject_ignored: list[GroupedShot] = []
     copies: tuple[CopyFigures, ...] = ()
     if made:
         say(scorer.console, "Making shots and copies of some, and scoring these")
         series_of = score_made_series(label_of, scored, scorer, made)
         shots.extend(series_of["alike"])
         degraded = series_of["degraded"]
+        subject_ignored = series_of["subject ignored"]
         copies = score_made_copies(label_of, scored, scorer, made * _COPIED)
     return (
         Evaluation(
@@ -104,7 +111,7 @@ def evaluate(
             unreadable=tuple(unreadable),
             verdicts=tuple(verdicts),
             objects=_objects(label_of, scored, scorer),
-            similar=similar_figures(shots, degraded),
+            similar=similar_figures(shots, degraded, subject_ignored),
             copies=copies,
             made_folder=str(scorer.folder),
         ),
@@ -149,6 +156,7 @@ def _objects(
                 objects_from_json(photo.row["objects"]),
                 {tag: bool(photo.row[tag]) for tag in TAGS},
                 photo.row["subject"],
+                label_of[path].group or path,
             )
             for path, photo in scored.items()
             if photo.row["objects"] is not None

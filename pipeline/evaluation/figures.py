@@ -200,6 +200,8 @@ class ObjectFigures:
         subject: Right among photos whose largest labelled object covers over a
             quarter of them and carries a tag.
         mistakes: The others.
+        halves: All tags together on each half of the sources, at the threshold that
+            the other half chooses; empty where one chooses none.
     """
 
     photos: int
@@ -208,6 +210,7 @@ class ObjectFigures:
     curve: tuple[TagFigures, ...]
     subject: Share
     mistakes: tuple[SubjectMistake, ...]
+    halves: tuple[TagFigures, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -227,6 +230,23 @@ class PairMistake:
 
 
 @dataclass(frozen=True)
+class PairFigures:
+    """How right groups are, of one sort of series.
+
+    Attributes:
+        name: As "real series".
+        different: How many pairs are of two series.
+        precision: Right among the pairs called similar.
+        recall: Called among the pairs of one series.
+    """
+
+    name: str
+    different: int
+    precision: Share
+    recall: Share
+
+
+@dataclass(frozen=True)
 class SimilarFigures:
     """How right groups of similar shots, and the photo kept of each, are.
 
@@ -234,12 +254,15 @@ class SimilarFigures:
     one group.
 
     Attributes:
-        precision, recall, kinds: Of pairs; see `VerdictFigures`.
+        precision, recall, kinds: Of all pairs; see `VerdictFigures`.
         keeper: Groups of a photo and its degraded copies that keep the photo.
         keeper_kinds: The same by what was done to the copies; `called` is right.
         made: How many of the photos were made by code out of the labelled ones.
         mistakes: Wrong pairs, those wrongly called first.
         keeper_mistakes: The photo that should have been kept, then the one kept.
+        sorts: Pairs of real series, and of made ones, which are easier.
+        subject_ignored: Pairs of different made photos that are called similar where
+            the subject can not tell them apart; no part of the other figures.
     """
 
     precision: Share
@@ -250,6 +273,8 @@ class SimilarFigures:
     made: int
     mistakes: tuple[PairMistake, ...]
     keeper_mistakes: tuple[PairMistake, ...] = ()
+    sorts: tuple[PairFigures, ...] = ()
+    subject_ignored: KindFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -259,9 +284,10 @@ class CopyFigures:
     Attributes:
         verdict: shaken, dark or screenshot.
         kind: What was done, as "at most 1024 pixels".
-        same: Copies that got the verdict of their original.
+        same: Copies that got the verdict of their original, or the one that they
+            were made for.
         found: Of the copies of photos that are a yes, those called.
-        changed: Originals whose copy got another verdict.
+        changed: Originals of the others.
         false_alarms: Of the copies of photos that are a no, those called.
     """
 

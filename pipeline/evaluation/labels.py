@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,10 +57,12 @@ class Labels:
     Attributes:
         photos: By path, each once.
         ignored: Labels that are not known, and how many photos have them.
+        unnamed: Files whose names are no UTF-8, as Python prints them.
     """
 
     photos: tuple[LabelledPhoto, ...]
     ignored: Mapping[str, int]
+    unnamed: tuple[str, ...] = ()
 
 
 _ANSWERS: Final = {"yes": True, "true": True, "1": True} | {
@@ -69,6 +72,12 @@ _ANSWERS: Final = {"yes": True, "true": True, "1": True} | {
 _VERDICTS: Final = ("shaken", "dark", "screenshot")
 _COLUMNS: Final = (*_VERDICTS, "tags", "subject", "series")
 _SUBJECT_SHARE: Final = 0.25
+
+
+def data_set(photo: LabelledPhoto) -> str:
+    """What photos come from together: none is judged by what learned from another."""
+    # Several repositories hand on photos of COCO, some of them the same.
+    return "COCO" if "COCO" in photo.group else photo.group or photo.path
 
 
 def read_labels(addresses: Sequence[str], *, ignore_unknown: bool = False) -> Labels:
@@ -83,10 +92,13 @@ def read_labels(addresses: Sequence[str], *, ignore_unknown: bool = False) -> La
     """
     unknown: Counter[str] = Counter()
     missing: list[str] = []
+    unnamed: list[str] = []
     photos: dict[str, LabelledPhoto] = {}
     for address in addresses:
         for photo in _read(Path(address).expanduser(), unknown):
-            if not os.path.isfile(photo.path):
+            if not _is_utf8(photo.path):
+                unnamed.append(ascii(photo.path))
+            elif not os.path.isfile(photo.path):
                 missing.append(photo.path)
             elif photo.path in photos:
                 photos[photo.path] = _both(photos[photo.path], photo)
@@ -103,7 +115,19 @@ def read_labels(addresses: Sequence[str], *, ignore_unknown: bool = False) -> La
         )
     if not photos:
         raise UsageError(f"no labelled photos in {', '.join(addresses)}")
-    return Labels(tuple(photos[path] for path in sorted(photos)), dict(unknown))
+    return Labels(
+        tuple(photos[path] for path in sorted(photos)),
+        dict(unknown),
+        tuple(sorted(unnamed)),
+    )
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read(path: Path, unknown: Counter[str]) -> Iterator[LabelledPhoto]:
@@ -123,10 +147,15 @@ def _read_folder(folder: Path, unknown: Counter[str]) -> Iterator[LabelledPhoto]
         return
     inside = sorted(path for path in folder.iterdir() if path.name[0] != ".")
     folders = [path for path in inside if path.is_dir()]
-    if not folders:
-        yield from _read_label_folder(folder, inside, unknown)
+    if not any(_is_labelled(below) for below in folders):
+        # Its own name is the label, and what is below are parts of it.
+        yield from _read_label_folder(folder, _photos_below(folder), unknown)
+        return
+    for file in inside:
+        if (guess_type(file)[0] or "").startswith("image/"):
+            unknown[folder.resolve().name] += 1
     for below in folders:
-        files = sorted(path for path in below.rglob("*") if _is_photo(path))
+        files = _photos_below(below)
         if (below / MANIFEST).is_file():
             yield from _read_manifest(below / MANIFEST, unknown)
         elif below.name == SERIES:
@@ -138,20 +167,31 @@ def _read_folder(folder: Path, unknown: Counter[str]) -> Iterator[LabelledPhoto]
             yield from _read_label_folder(below, files, unknown)
 
 
+def _is_labelled(folder: Path) -> bool:
+    is_known = folder.name == SERIES or says_of(folder.name) is not None
+    return is_known or (folder / MANIFEST).is_file()
+
+
+def _photos_below(folder: Path) -> list[Path]:
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.name != BOXES
+        and not any(part[0] == "." for part in path.relative_to(folder).parts)
+    )
+
+
 def _read_label_folder(
     folder: Path, files: Sequence[Path], unknown: Counter[str]
 ) -> Iterator[LabelledPhoto]:
     label = folder.resolve().name
-    for path in filter(_is_photo, files):
+    for path in files:
         says = says_of(label)
         if says is None:
             unknown[label] += 1
         else:
             yield LabelledPhoto(os.path.realpath(path), **says)
-
-
-def _is_photo(path: Path) -> bool:
-    return path.is_file() and path.name[0] != "." and path.name != BOXES
 
 
 def _read_manifest(manifest: Path, unknown: Counter[str]) -> Iterator[LabelledPhoto]:
@@ -162,6 +202,8 @@ def _read_manifest(manifest: Path, unknown: Counter[str]) -> Iterator[LabelledPh
         file, label = str(row.get("file") or ""), str(row.get("label") or "").strip()
         if not file:
             raise UsageError(f"{manifest} has a row without file")
+        if "\0" in file:
+            raise UsageError(f"{manifest} has a name that no file has: {file!a}")
         path = os.path.realpath(manifest.parent / file)
         says = says_of(label)
         if label in COLLECTIONS:
@@ -188,12 +230,13 @@ def _rows(manifest: Path) -> list[Mapping[str, Any]]:
         else:
             with manifest.open(newline="", encoding="utf-8-sig") as lines:
                 rows = list(csv.DictReader(lines))
-    except (OSError, ValueError, csv.Error) as err:
+    except (OSError, ValueError, RecursionError, csv.Error) as err:
         raise UsageError(f"can not read {manifest}: {err}") from err
     known = {"file", "label", *_COLUMNS}
-    if rows and "file" not in rows[0]:
+    columns = set[str]().union(*rows)
+    if rows and "file" not in columns:
         raise UsageError(f"{manifest} has no column 'file'")
-    if rows and not known - {"file"} & set(rows[0]):
+    if rows and not (known - {"file"}) & columns:
         raise UsageError(
             f"{manifest} says nothing of its photos: it has none of the columns "
             f"label, {', '.join(_COLUMNS)}"
@@ -218,6 +261,10 @@ def _told(row: Mapping[str, Any], manifest: Path) -> dict[str, Any]:
         values = row.get(column) or ""
         # "person; bag" in CSV, a list in JSON; "none" where nothing is.
         names = values.split(";") if isinstance(values, str) else values
+        if not isinstance(names, list):
+            raise UsageError(
+                f"{manifest}: {column} of {row['file']} is neither text nor a list"
+            )
         tags = {str(name).strip().lower() for name in names} - {""}
         if strange := tags - {*TAGS, "none"}:
             raise UsageError(
@@ -273,5 +320,6 @@ def _both(one: LabelledPhoto, other: LabelledPhoto) -> LabelledPhoto:
         if None not in (first, second) and first != second:
             raise UsageError(f"{one.path} is labelled twice, by {field.name} otherwise")
         more[field.name] = second if first is None else first
+    more["group"] = one.group or other.group
     presumed = (one.presumed_sharp or other.presumed_sharp) and more["shaken"] is None
     return replace(one, presumed_sharp=presumed, **more)

@@ -1,4 +1,7 @@
-"""Copies of photos as they get about: stored smaller, sent by a messenger, cropped."""
+"""Copies of photos: as they get about, and hard cases for what judges sharpness.
+
+Stored smaller, sent by a messenger, cropped; shaken, or sharp and looking shaken.
+"""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -11,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from models.images import BadPhotoError, decode
+from models.blur_cases import CASES, is_detailed
+from models.images import DECODER_ERRORS, BadPhotoError, decode
+from models.screenshot_copies import messenger
 
 CROPPED: Final = "cropped and as messengers send it"
 _SIZES_PX: Final = (2048, 1024)
 # A copy a little smaller than its original tells nothing.
 _SMALLER: Final = 0.9
 _FINE: Final = 92
-# What messengers make of a photo, about; they drop its EXIF.
-_MESSENGER_PX: Final = 1600
-_MESSENGER_QUALITY: Final = 70
+# Enough for every detector, and what is made of it takes no time.
+_CASE_PX: Final = 1024
 # What a hand crops off a screenshot at top and bottom: its bars.
 _BARS_SHARE: Final = 0.08
 # A larger one takes too much memory at its full size.
@@ -38,11 +42,13 @@ class MadeCopy:
         path: Of the copy.
         original: Path of what it was made of.
         kind: What was done.
+        shaken: Whether it was made so; None where nothing was made of sharpness.
     """
 
     path: str
     original: str
     kind: str
+    shaken: bool | None = None
 
 
 def write_copies(
@@ -55,37 +61,59 @@ def write_copies(
         folder: Where to; it is there.
     """
     for n, (path, screenshot) in enumerate(photos):
-        try:
-            with Image.open(path) as image:
-                if image.width * image.height > _MAX_PIXELS:
-                    continue
-                upright = ImageOps.exif_transpose(image)
-                exif = upright.info.get("exif", b"")
-                upright = upright.convert("RGB")
-        except (OSError, ValueError, SyntaxError):
+        if (opened := _opened(path)) is None:
             continue
-        for number, (kind, encoded) in enumerate(_copies(upright, exif, screenshot)):
+        made = _copies(*opened, screenshot, np.random.default_rng(n))
+        for number, (kind, encoded) in enumerate(made):
             copy = folder / f"{n:05}-{number}.jpg"
             copy.write_bytes(encoded)
             yield MadeCopy(str(copy.resolve()), path, kind)
 
 
+def write_blur_cases(photos: Iterable[str], folder: Path) -> Iterator[MadeCopy]:
+    """Write the hard cases of `models.blur_cases` of photos that are sharp.
+
+    Args:
+        photos: Paths; one that can not be copied has none.
+        folder: Where to; it is there.
+    """
+    for n, path in enumerate(photos):
+        if (opened := _opened(path)) is None:
+            continue
+        rgb = np.asarray(_fit(opened[0], _CASE_PX))
+        detailed, rng = is_detailed(rgb), np.random.default_rng(n)
+        for number, (kind, case) in enumerate(CASES.items()):
+            if case.detailed and not detailed:
+                continue
+            copy = folder / f"case-{n:05}-{number}.jpg"
+            copy.write_bytes(_jpeg(Image.fromarray(case.make(rgb, rng)), _FINE))
+            yield MadeCopy(str(copy.resolve()), path, kind, case.shaken)
+
+
+def _opened(path: str) -> tuple[Image.Image, bytes] | None:
+    """A photo upright, in RGB, and its EXIF; None where it can not be read."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                return None
+            upright = ImageOps.exif_transpose(image)
+            return upright.convert("RGB"), upright.info.get("exif") or b""
+    except DECODER_ERRORS:
+        return None
+
+
 def _copies(
-    upright: Image.Image, exif: bytes, screenshot: bool
+    upright: Image.Image, exif: bytes, screenshot: bool, rng: np.random.Generator
 ) -> Iterator[tuple[str, bytes]]:
     longest = max(upright.size)
     for side in _SIZES_PX:
         if side < longest * _SMALLER:
             yield f"at most {side} pixels", _jpeg(_fit(upright, side), _FINE, exif)
-    sent = _fit(upright, _MESSENGER_PX)
-    yield "as messengers send it", _jpeg(sent, _MESSENGER_QUALITY)
+    yield "as messengers send it", messenger(upright, rng)
     if screenshot:
         bar = round(upright.height * _BARS_SHARE)
         inside = upright.crop((0, bar, upright.width, upright.height - bar))
-        yield (
-            CROPPED,
-            _jpeg(_fit(inside, _MESSENGER_PX), _MESSENGER_QUALITY),
-        )
+        yield CROPPED, messenger(inside, rng)
 
 
 def _fit(image: Image.Image, side: int) -> Image.Image:
@@ -120,10 +148,11 @@ def different_photos(
         if len(found) == most:
             break
         try:
-            rgb = decode(Path(path).read_bytes()).rgb
+            decoded = decode(Path(path).read_bytes())
         except (OSError, BadPhotoError):
             continue
-        if min(rgb.shape[:2]) < min_side_px:
+        rgb = decoded.rgb
+        if decoded.damaged or min(rgb.shape[:2]) < min_side_px:
             continue
         looks = _looks(rgb)
         if all(int((looks != other).sum()) > _SAME_BITS for other in hashes):

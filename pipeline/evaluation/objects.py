@@ -19,6 +19,8 @@ from pipeline.evaluation.figures import (
     TagFigures,
 )
 
+# A tag that is wrong is worse than none.
+_LEAST_PRECISION = 0.9
 # Fine enough to read a threshold off.
 _CURVE = [round(float(t), 2) for t in np.arange(CONFIDENCE_FLOOR, 0.96, 0.05)]
 
@@ -33,6 +35,7 @@ class Seen:
         objects: As stored.
         tags: Those given.
         subject: The one given; "" for none.
+        group: Its source.
     """
 
     path: str
@@ -41,6 +44,7 @@ class Seen:
     objects: Sequence[DetectedObject]
     tags: Mapping[str, bool]
     subject: str
+    group: str
 
 
 def object_figures(
@@ -62,10 +66,7 @@ def object_figures(
         tags=tuple(
             _figures(tag, thresholds.of(tag), labelled, given, [tag]) for tag in TAGS
         ),
-        curve=tuple(
-            _figures("", threshold, labelled, _at(threshold), TAGS)
-            for threshold in _CURVE
-        ),
+        curve=_curve(labelled),
         subject=Share.of(len(judged) - len(wrong), len(judged)),
         mistakes=tuple(
             SubjectMistake(
@@ -73,6 +74,40 @@ def object_figures(
             )
             for photo in sorted(wrong, key=lambda photo: photo.path)
         ),
+        halves=_halves(labelled),
+    )
+
+
+def choose_threshold(curve: Sequence[TagFigures]) -> float | None:
+    """The lowest at which tags are surely right often enough; None if at none.
+
+    Surely: the 95 % interval of the precision lies above `_LEAST_PRECISION`.
+    """
+    enough = [at for at in curve if at.precision.low > _LEAST_PRECISION]
+    return min((at.threshold for at in enough), default=None)
+
+
+def _halves(photos: Sequence[Seen]) -> tuple[TagFigures, ...]:
+    """Each half of the sources, judged at the threshold of the other."""
+    halves: tuple[list[Seen], list[Seen]] = ([], [])
+    sources: dict[str, list[Seen]] = {}
+    for photo in photos:
+        sources.setdefault(photo.group, []).append(photo)
+    # The largest first, each to the half that has less.
+    for name in sorted(sources, key=lambda name: (-len(sources[name]), name)):
+        min(halves, key=len).extend(sources[name])
+    figures = []
+    for half, other in (halves, halves[::-1]):
+        threshold = choose_threshold(_curve(other))
+        if threshold is None:
+            return ()
+        figures.append(_figures("", threshold, half, _at(threshold), TAGS))
+    return tuple(figures)
+
+
+def _curve(photos: Sequence[Seen]) -> tuple[TagFigures, ...]:
+    return tuple(
+        _figures("", threshold, photos, _at(threshold), TAGS) for threshold in _CURVE
     )
 
 

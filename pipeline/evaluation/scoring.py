@@ -1,7 +1,7 @@
 """Photos through the graph of the backfill, and what it made of each."""
 
+import filecmp
 import json
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from rich.console import Console
 
 from models import blur, screenshots
 from models.darkness import network as darkness
-from models.held_out import HeldOut, load
+from models.held_out import PATHS, HeldOut, load
 from pipeline.analyse import AnalysisSettings
 from pipeline.backfill import build_backfill
 from pipeline.evaluation.figures import Judged, Unreadable
@@ -27,13 +27,6 @@ SCORES: Final[Mapping[str, tuple[str, str]]] = {
     "shaken": ("sharpness", "sharpness_threshold"),
     "dark": ("dark_probability", "dark_threshold"),
     "screenshot": ("screenshot_probability", "screenshot_threshold"),
-}
-HELD_OUT: Final[Mapping[str, Path]] = {
-    "shaken": Path(blur.__file__).parent / "held_out_scores" / "blur.csv",
-    "dark": darkness.WEIGHTS.parent / "held_out.csv",
-    "screenshot": Path(screenshots.__file__).parent
-    / "held_out_scores"
-    / "screenshots.csv",
 }
 
 
@@ -167,31 +160,22 @@ def photos_learned_from(
     A threshold of the user's own has learned from nothing; it replaces those that
     were chosen fold by fold.
     """
-    shipped = {
-        "shaken": settings.blur_method != "paper",
-        "dark": settings.dark_model == darkness.WEIGHTS,
-        "screenshot": True,
-    }
+    lists = dict(PATHS)
+    if not filecmp.cmp(settings.dark_model, darkness.WEIGHTS, shallow=False):
+        # Where `piccl train-dark` has put it.
+        lists["dark"] = Path(settings.dark_model).with_name(PATHS["dark"].name)
+    if settings.blur_method == "paper":
+        del lists["shaken"]
     thresholds = {
         "shaken": (settings.thresholds.sharpness, blur.DEFAULT_THRESHOLD),
         "dark": (settings.thresholds.dark, darkness.DEFAULT_THRESHOLD),
         "screenshot": (settings.thresholds.screenshot, screenshots.DEFAULT_THRESHOLD),
     }
     learned = {}
-    for verdict, path in HELD_OUT.items():
-        photos = load(path) if shipped[verdict] else {}
+    for verdict in PATHS:
+        photos = load(lists[verdict]) if verdict in lists else {}
         used, default = thresholds[verdict]
         if used != default:
             photos = {sha: HeldOut(one.score, used) for sha, one in photos.items()}
         learned[verdict] = photos
     return learned
-
-
-def say(console: Console, text: str) -> None:
-    """Tell what comes next, on stderr."""
-    console.print(text, highlight=False, soft_wrap=True)
-
-
-def stderr_console() -> Console:
-    # Named, because a running job has stderr to itself.
-    return Console(file=sys.stderr)

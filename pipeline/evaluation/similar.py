@@ -8,12 +8,16 @@ from math import comb
 
 from pipeline.evaluation.figures import (
     KindFigures,
+    PairFigures,
     PairMistake,
     Share,
     SimilarFigures,
 )
 
 ORIGINAL = "original"
+REAL = "real series"
+MADE = "made re-shots"
+SUBJECT_IGNORED = "different photos, subject ignored"
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class GroupedShot:
         id: Of the photo.
         group: Id of its group; None outside of groups.
         keeper: Id of the photo its group keeps; None outside of groups.
-        alike_counts: Pairs within its series are judged; else only those of two
-            series are, as dark frames need not be found alike.
+        frame: "dark" or "plain" if little is to be seen in it: it must not be
+            grouped with another series, but need not be found alike within its own.
     """
 
     path: str
@@ -41,47 +45,66 @@ class GroupedShot:
     id: str
     group: str | None
     keeper: str | None
-    alike_counts: bool = True
+    frame: str = ""
 
 
 def similar_figures(
-    shots: Sequence[GroupedShot], degraded: Sequence[GroupedShot]
+    shots: Sequence[GroupedShot],
+    degraded: Sequence[GroupedShot],
+    subject_ignored: Sequence[GroupedShot] = (),
 ) -> SimilarFigures | None:
     """Compare; None if there is nothing to compare.
 
     Args:
         shots: Whose pairs are judged.
         degraded: Series of an original and copies that are worse than it.
+        subject_ignored: Made shots, as they are grouped without their subjects.
     """
-    found: Counter[tuple[str, bool]] = Counter()
-    pairs: Counter[tuple[str, bool]] = Counter()
+    # By kind, whether they are alike, and whether they were made.
+    found: Counter[tuple[str, bool, bool]] = Counter()
+    pairs: Counter[tuple[str, bool, bool]] = Counter()
     mistakes = []
     for one, other in _alike(shots):
         kind = _pair_kind(one, other)
-        pairs[kind, True] += 1
+        pairs[kind, True, one.made] += 1
         if _together(one, other):
-            found[kind, True] += 1
+            found[kind, True, one.made] += 1
         else:
             mistakes.append(PairMistake((one.path, other.path), kind, True))
-    for kind, count in _different(shots).items():
-        pairs[kind, False] += count
+    for (kind, made), count in _different(shots).items():
+        pairs[kind, False, made] += count
     for one, other in _wrongly_together(shots):
         kind = _different_kind(one)
-        found[kind, False] += 1
+        found[kind, False, one.made] += 1
         mistakes.append(PairMistake((one.path, other.path), kind, False))
     keeper, keeper_kinds, wrongly_kept = _keepers(degraded)
     if not pairs and keeper is None:
         return None
-    right = sum(n for (_, truth), n in found.items() if truth)
-    wrong = sum(n for (_, truth), n in found.items() if not truth)
-    alike = sum(n for (_, truth), n in pairs.items() if truth)
+
+    def of(name: str, *sorts: bool) -> PairFigures:
+        def count(counts: Counter[tuple[str, bool, bool]], alike: bool) -> int:
+            return sum(
+                n
+                for (_, truth, made), n in counts.items()
+                if truth is alike and made in sorts
+            )
+
+        right, wrong = count(found, True), count(found, False)
+        return PairFigures(
+            name=name,
+            different=count(pairs, False),
+            precision=Share.of(right, right + wrong),
+            recall=Share.of(right, count(pairs, True)),
+        )
+
+    everything = of("all", True, False)
     return SimilarFigures(
-        precision=Share.of(right, right + wrong),
-        recall=Share.of(right, alike),
+        precision=everything.precision,
+        recall=everything.recall,
         kinds=tuple(
-            KindFigures(kind, truth, Share.of(found[kind, truth], n))
-            for (kind, truth), n in sorted(
-                pairs.items(), key=lambda item: (not item[0][1], item[0][0])
+            KindFigures(kind, truth, Share.of(found[kind, truth, made], n))
+            for (kind, truth, made), n in sorted(
+                pairs.items(), key=lambda item: (not item[0][1], item[0][2], item[0][0])
             )
         ),
         keeper=keeper,
@@ -89,7 +112,21 @@ def similar_figures(
         made=sum(shot.made for shot in (*shots, *degraded)),
         mistakes=tuple(sorted(mistakes, key=lambda pair: (pair.truth, pair.paths))),
         keeper_mistakes=wrongly_kept,
+        sorts=tuple(
+            of(name, made)
+            for name, made in ((REAL, False), (MADE, True))
+            if any(pair[2] is made for pair in pairs)
+        ),
+        subject_ignored=_without_subject(subject_ignored),
     )
+
+
+def _without_subject(shots: Sequence[GroupedShot]) -> KindFigures | None:
+    different = sum(_different(shots).values())
+    if not different:
+        return None
+    wrong = sum(1 for _ in _wrongly_together(shots))
+    return KindFigures(SUBJECT_IGNORED, False, Share.of(wrong, different))
 
 
 def _by(
@@ -103,21 +140,25 @@ def _by(
 
 
 def _alike(shots: Iterable[GroupedShot]) -> Iterator[tuple[GroupedShot, GroupedShot]]:
-    counted = [shot for shot in shots if shot.alike_counts]
+    counted = [shot for shot in shots if not shot.frame]
     for members in _by(counted, "series").values():
         yield from combinations(members, 2)
 
 
-def _different(shots: Iterable[GroupedShot]) -> Counter[str]:
-    """How many pairs of two series and one day there are; they are too many to list."""
-    counts: Counter[str] = Counter()
+def _different(shots: Iterable[GroupedShot]) -> Counter[tuple[str, bool]]:
+    """How many pairs of two series and one day there are; they are too many to list.
+
+    Returns:
+        Count by kind of pair, and whether they were made.
+    """
+    counts: Counter[tuple[str, bool]] = Counter()
     for of_day in _by(shots, "day").values():
         for made in (True, False):
             of_kind = [shot for shot in of_day if shot.made == made]
             if of_kind:
                 same = sum(comb(len(s), 2) for s in _by(of_kind, "series").values())
                 if different := comb(len(of_kind), 2) - same:
-                    counts[_different_kind(of_kind[0])] += different
+                    counts[_different_kind(of_kind[0]), made] += different
     return counts
 
 
@@ -144,9 +185,7 @@ def _pair_kind(one: GroupedShot, other: GroupedShot) -> str:
 def _different_kind(one: GroupedShot) -> str:
     if not one.made:
         return "photos of different series"
-    if not one.alike_counts:
-        return "different dark photos of one minute and place"
-    return "different photos of one minute and place"
+    return f"different {one.frame} photos of one minute and place".replace("  ", " ")
 
 
 def _keepers(

@@ -1,6 +1,7 @@
 """The figures as a person reads them: on a terminal, and in Markdown."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 
 from rich import box
@@ -19,7 +20,7 @@ from pipeline.evaluation.figures import (
 
 HEADINGS = ("verdict", "yes / no", "precision", "recall", "accuracy", "AUC")
 KIND_HEADINGS = ("verdict", "kind", "should be", "called", "share", "AUC")
-COPY_HEADINGS = ("verdict", "copies", "n", "same verdict", "found", "false alarms")
+COPY_HEADINGS = ("verdict", "copies", "n", "right verdict", "found", "false alarms")
 _FIGURES = ("precision", "recall", "accuracy", "AUC", "called", "share")
 _MISTAKES = 5
 # More kinds than these of which none is called are told in one line.
@@ -34,18 +35,32 @@ def share(value: Share | None) -> str:
 
 
 def ranking(value: Auc | None) -> str:
-    return "–" if value is None else _interval(value.value, value.low, value.high)
+    """As "0.987 (0.971–0.999; 7 sources)": of few sources an interval is rough."""
+    if value is None:
+        return "–"
+    sources = f"{value.groups:,} source{'s' if value.groups != 1 else ''}"
+    shown = _interval(value.value, value.low, value.high)
+    return f"{shown[:-1]}; {sources})"
 
 
 def _interval(value: float, low: float, high: float) -> str:
     # What is not always right is never shown as 1.
     shown = f"{value:.3f}" if value == 1 or value < 0.9995 else f"{value:.5f}"
-    return f"{shown} ({low:.3f}–{high:.3f})"
+    # Nor what is not always wrong as 0: ends of Wilson's intervals miss it by bits.
+    ends = (
+        f"{end:.1g}" if 1e-6 < end < 0.0005 else f"{end:.3f}" for end in (low, high)
+    )
+    return f"{shown} ({'–'.join(ends)})"
 
 
 def rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """The main table, as `HEADINGS` says."""
-    table = [_verdict_row(one.verdict, one) for one in evaluation.verdicts]
+    table = [
+        _verdict_row(one.verdict, one)
+        for one in evaluation.verdicts
+        # Else all of its photos are only presumed to be a no.
+        if one.yes or one.no
+    ]
     for baseline in evaluation.baselines:
         figures = baseline.figures
         name = f"{figures.verdict}: {baseline.name}, {figures.score}"
@@ -83,15 +98,15 @@ def _verdict_row(name: str, one: VerdictFigures) -> tuple[str, ...]:
 
 
 def _similar_rows(similar: SimilarFigures) -> Iterator[tuple[str, ...]]:
-    different = sum(one.called.n for one in similar.kinds if not one.truth)
-    yield (
-        "similar (pairs)",
-        f"{similar.recall.n:,} / {different:,}",
-        share(similar.precision),
-        share(similar.recall),
-        "–",
-        "–",
-    )
+    for sort in similar.sorts:
+        yield (
+            f"similar, {sort.name} (pairs)",
+            f"{sort.recall.n:,} / {sort.different:,}",
+            share(sort.precision),
+            share(sort.recall),
+            "–",
+            "–",
+        )
     if similar.keeper is not None:
         yield (
             "keeper (groups)",
@@ -118,8 +133,11 @@ def kind_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
             table.append(_kind_row(one.verdict, every))
     if (similar := evaluation.similar) is not None:
         table.extend(_kind_row("similar", kind) for kind in similar.kinds)
+        if similar.subject_ignored is not None:
+            table.append(_kind_row("similar", similar.subject_ignored))
         table.extend(
-            _kind_row("kept, not the copy", kind) for kind in similar.keeper_kinds
+            _kind_row("original kept, not the copy", kind)
+            for kind in similar.keeper_kinds
         )
     return table
 
@@ -163,7 +181,7 @@ def copy_rows(evaluation: Evaluation) -> list[tuple[str, ...]]:
 
 def markdown(evaluation: Evaluation) -> str:
     """The tables for a README or a model card, and what prints them."""
-    blocks = [f"`{evaluation.command}`"]
+    blocks = [_code(evaluation.command)]
     blocks.append(_markdown_table(HEADINGS, rows(evaluation)))
     blocks.append(_markdown_table(KIND_HEADINGS, kind_rows(evaluation)))
     if evaluation.copies:
@@ -173,15 +191,35 @@ def markdown(evaluation: Evaluation) -> str:
 
 
 def _markdown_table(headings: Sequence[str], table: Sequence[Sequence[str]]) -> str:
-    lines = [headings, ["---"] * len(headings), *table]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    cells = [headings, *([_text(cell) for cell in line] for line in table)]
+    cells.insert(1, ["---"] * len(headings))
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
+def _text(words: str) -> str:
+    """Names are only text in Markdown, and no end of a cell."""
+    return re.sub(r"([\\`*_{}\[\]<>|#~&$])", r"\\\1", _plain(words))
+
+
+def _code(words: str) -> str:
+    """A span of code, which ends at as many backticks as it begins with."""
+    words = _plain(words)
+    runs = re.findall("`+", words)
+    fence = "`" * (1 + max(map(len, runs), default=0))
+    return f"{fence} {words} {fence}" if runs else f"{fence}{words}{fence}"
+
+
+def _plain(words: str) -> str:
+    """What can be printed and is no command of a terminal, on one line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
 
 
 def notes(evaluation: Evaluation) -> list[str]:
     """What the figures mean, in sentences."""
     said = [
         "In brackets 95 % intervals: Wilson's of shares; of an AUC by drawing whole "
-        "sources. Precision goes with the mix of the photos."
+        "sources, which is rough where they are few. Precision goes with the mix of "
+        "the photos."
     ]
     held_out = [
         f"{n:,} of the {of:,} {what} for {one.verdict}"
@@ -198,14 +236,35 @@ def notes(evaluation: Evaluation) -> list[str]:
             "and thresholds of one that saw nothing of their source: "
             f"{', '.join(held_out)}."
         )
-    if evaluation.similar is not None and evaluation.similar.made:
-        said.append(
-            f"{evaluation.similar.made:,} shots for similar and keeper were made by "
-            "code out of labelled photos."
+    if evaluation.objects is not None:
+        said.extend(
+            f"Tags on half of the sources, at {half.threshold:g}, which the other half "
+            f"chooses: precision {share(half.precision)}, recall "
+            f"{share(half.recall)}."
+            for half in evaluation.objects.halves
         )
+    if any((evaluation.objects, evaluation.similar, evaluation.copies)):
+        said.append(
+            "Other constants were only compared: on copies, tags, subject, similar and "
+            "keeper, expect a little less of photos that nothing was chosen on."
+        )
+    if evaluation.similar is not None:
+        said.extend(_similar_notes(evaluation.similar))
     if evaluation.unreadable:
         said.append(f"{len(evaluation.unreadable):,} files could not be read.")
     return said
+
+
+def _similar_notes(similar: SimilarFigures) -> Iterator[str]:
+    yield (
+        "Of similar, yes / no are pairs of one series and of two. Pairs of one series "
+        "depend on each other, so their intervals are too narrow."
+    )
+    if similar.made:
+        yield (
+            f"{similar.made:,} shots for similar and keeper were made by code out of "
+            "labelled photos; real series are harder."
+        )
 
 
 def print_tables(console: Console, evaluation: Evaluation) -> None:
@@ -238,9 +297,9 @@ def _table(
 
 
 def _stacked(cell: str) -> str:
-    """An interval below its value, since a terminal is narrow."""
-    value, _, interval = cell.partition(" (")
-    return f"{value}\n{interval[:-1]}" if value[:1].isdigit() and interval else cell
+    """An interval below its value, since a terminal is narrow; else as it is."""
+    figure = re.fullmatch(r"([\d.]+) \(([\d.]+–[\d.]+)(?:; (.*))?\)", cell)
+    return "\n".join(filter(None, figure.groups())) if figure else _plain(cell)
 
 
 def _mistakes(evaluation: Evaluation) -> Iterator[Text]:
@@ -252,7 +311,8 @@ def _mistakes(evaluation: Evaluation) -> Iterator[Text]:
             score = "none" if photo.score is None else f"{photo.score:g}"
             called = one.verdict if photo.called else f"not {one.verdict}"
             path = os.path.relpath(photo.path, evaluation.folder)
-            yield Text(
-                f"  {path}: {called}, {one.score} {score} against "
+            said = (
+                f"{path}: {called}, {one.score} {score} against "
                 f"{photo.threshold:g}; labelled {photo.kind}"
             )
+            yield Text(f"  {_plain(said)}")

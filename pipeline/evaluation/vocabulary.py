@@ -22,7 +22,7 @@ KNOWN: Final[Mapping[str, Mapping[str, bool]]] = {
     "slightly under-exposed": _PHOTO,
     "boxes": SHARP,
     "no boxes": SHARP,
-    "photo": _PHOTO,
+    "photo": SHARP,
     "screenshot": {"screenshot": True},
     # Files that test a decoder, and whatever else must only not stop a run.
     "odd": {},

@@ -1,6 +1,7 @@
 """The command, on a few real photos."""
 
 import csv
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -12,7 +13,6 @@ from models import held_out
 from pipeline.__main__ import main
 from pipeline.evaluation import scoring
 from pipeline.evaluation.labels import LabelledPhoto
-from store.records import photo_id
 
 # Of each, the first ones of that label; a few are enough to go through everything.
 _TAKEN = {
@@ -123,22 +123,26 @@ def test_nothing_but_the_page_is_left(everything) -> None:
     assert "temporary" not in json.dumps(figures)
 
 
-def test_scores_are_those_of_a_backfill(
+def test_scores_are_those_of_a_backfill_or_held_out(
     everything, data, backfill, rows, tmp_path
 ) -> None:
     figures, _ = everything
-    photos = [data / "dark", data / "bright"]
-    flags = ("--weights=none",)
-    assert backfill(*photos, db=tmp_path / "piccl.db", flags=flags) == 0
-    stored = {
-        row["id"]: row["dark_probability"]
-        for row in rows(tmp_path / "piccl.db")["deletions"]
+    scores = {
+        one["verdict"]: sorted(one["yes_scores"] + one["no_scores"])
+        for one in figures["verdicts"]
     }
-    learned = held_out.load(scoring.HELD_OUT["dark"])
-    if not learned:
-        (dark,) = (one for one in figures["verdicts"] if one["verdict"] == "dark")
-        assert sorted(dark["yes_scores"] + dark["no_scores"]) == sorted(stored.values())
-    assert photo_id("file", str(next((data / "bright").glob("*.jpg")))) in stored
+    flags = ("--weights=none",)
+    assert backfill(data / "blur", db=tmp_path / "piccl.db", flags=flags) == 0
+    # No list holds them, as nothing was learned from them.
+    stored = rows(tmp_path / "piccl.db")["photos"]
+    assert scores["shaken"] == sorted(row["sharpness"] for row in stored)
+    learned = held_out.load(held_out.PATHS["dark"])
+    files = (*(data / "dark").glob("*.*"), *(data / "bright").glob("*.*"))
+    photos = [file for file in files if file.name != "manifest.csv"]
+    assert scores["dark"] == sorted(
+        learned[hashlib.sha256(photo.read_bytes()).hexdigest()].score
+        for photo in photos
+    )
 
 
 def test_options_and_labels_of_folders(jpeg, tmp_path, capsys) -> None:

@@ -19,6 +19,7 @@ from pipeline.evaluation.figures import (
     Judged,
     KindFigures,
     ObjectFigures,
+    PairFigures,
     PairMistake,
     Share,
     SimilarFigures,
@@ -128,6 +129,11 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
             keeper_kinds=(KindFigures("noisy", None, Share.of(1, 2)),),
             made=10,
             mistakes=(PairMistake((str(sharp), str(blurred)), "resized", True),),
+            sorts=(
+                PairFigures("real series", 7, Share.of(1, 2), Share.of(1, 6)),
+                PairFigures("made re-shots", 8, Share.of(8, 8), Share.of(8, 8)),
+            ),
+            subject_ignored=KindFigures("subject ignored", False, Share.of(3, 8)),
         ),
         copies=[CopyFigures("shaken", "smaller", Share.of(4, 5), Share.of(0, 0), ())],
         baselines=[BaselineFigures("another tool", shaken)],
@@ -152,6 +158,16 @@ def test_page_tells_figures_with_intervals_and_counts(parsed: _Page) -> None:
     assert "100.0 % 20.7 to 100.0 1 of 1" in text, "by kind"
     assert "piccl evaluate photos --html page.html" in text
     assert "empty file" in text
+
+
+def test_real_series_stand_beside_made_ones(parsed: _Page) -> None:
+    text = " ".join(parsed.text.split())
+    assert "Similar, real series 6 pairs of one series, 7 of two 50.0 %" in text
+    assert "Similar, made re-shots 8 pairs of one series, 8 of two 100.0 %" in text
+    # Its recall, in the table of all and in that of similar shots.
+    assert text.count("16.7 % 3.0 to 56.4 1 of 6") == 2
+    assert "subject ignored no 37.5 % 13.7 to 69.4 3 of 8" in text
+    assert "depend on each other" in text
 
 
 def test_mistakes_are_shown_upright_with_score_threshold_and_sentence(

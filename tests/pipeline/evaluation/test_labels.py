@@ -1,6 +1,7 @@
 """What folders and manifests say of photos."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,8 @@ def _verdicts(photo: LabelledPhoto) -> tuple[bool | None, bool | None, bool | No
         ("unsure", (None, None, False), False),
         ("slightly under-exposed", (None, None, False), False),
         ("boxes", (None, None, False), True),
+        ("photo", (None, None, False), True),
+        ("exifsample", (None, None, False), True),
         ("screenshots", (None, None, True), False),
         ("zero byte", (None, None, None), False),
     ],
@@ -189,3 +192,43 @@ def test_all_of_the_development_photos_are_understood(shared_photos) -> None:
     assert series["arezzo_DSCN0010.jpg"] != series["arezzo_DSCN0012.jpg"]
     assert "ukbench_mixed_images__ukbench00120_hflip.jpg" not in series
     assert len(series) == 37
+
+
+def test_a_folder_that_a_label_names_is_read_to_any_depth(tmp_path: Path) -> None:
+    for name in ("blur/2024/a.jpg", "blur/b.jpg", "blur/.thumbnails/c.jpg"):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    labels = read_labels([str(tmp_path / "blur")])
+    assert [Path(photo.path).name for photo in labels.photos] == ["a.jpg", "b.jpg"]
+    assert all(photo.shaken for photo in labels.photos)
+
+
+def test_loose_photos_beside_labelled_folders_are_not_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "bright").mkdir()
+    for name in ("bright/a.jpg", "loose.jpg", "README.txt"):
+        (tmp_path / name).touch()
+    with pytest.raises(UsageError, match=r"unknown labels: '.*' \(1\)"):
+        read_labels([str(tmp_path)])
+    assert len(read_labels([str(tmp_path)], ignore_unknown=True).photos) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[{"file": "a.jpg", "tags": 5}]', '[{"file": "a\\u0000", "label": "blur"}]'],
+    ids=["tags", "name"],
+)
+def test_what_no_manifest_says_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "truth.json").write_text(text)
+    with pytest.raises(UsageError, match=r"truth\.json"):
+        read_labels([str(tmp_path / "truth.json")])
+
+
+def test_a_name_in_no_encoding_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "blur"
+    folder.mkdir()
+    (folder / "a.jpg").touch()
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xe9.jpg")).touch()
+    labels = read_labels([str(folder)])
+    assert len(labels.photos) == 1
+    assert len(labels.unnamed) == 1

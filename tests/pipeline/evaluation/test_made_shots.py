@@ -14,6 +14,13 @@ from PIL.ExifTags import Base
 from models.blur import laplacian_variance
 from models.images import decode
 from pipeline.evaluation import made_shots
+from pipeline.evaluation.made_changes import (
+    CLIPPED_SHARE,
+    DEGRADED,
+    DIM_LUMA,
+    plainest_part,
+    unevenness,
+)
 from pipeline.evaluation.made_shots import (
     LONGEST_SIDE_PX,
     PHOTOS_A_MINUTE,
@@ -84,6 +91,61 @@ def test_what_degraded_copies_lack() -> None:
     )
     assert seen["half size"].shape[0] == 150
     assert len(shots["quality 20"]) < len(shots["original"]) / 3
+
+
+@pytest.mark.parametrize("light", [0.1, 0.3, 1.0, 1.15])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_copy_of_any_light_is_worse_than_its_original(
+    light: float, seed: int
+) -> None:
+    rgb = np.clip(scene(seed) * light, 0, 255).astype(np.uint8)
+    rng = np.random.default_rng(seed)
+    over, under = (
+        DEGRADED[kind](rgb, rng).astype(float)
+        for kind in ("over-exposed", "under-exposed")
+    )
+    # A quarter of all pixels are looked at in each direction.
+    white = [(each.min(axis=2) == 255).mean() for each in (over, rgb)]
+    assert white[0] - white[1] > CLIPPED_SHARE - 0.03
+    luma = [
+        cv2.cvtColor(each.astype(np.uint8), cv2.COLOR_RGB2GRAY).mean()
+        for each in (under, rgb, over)
+    ]
+    # As far from the middle as the original, on the other side, and farther.
+    assert luma[2] > max(255 - luma[1], luma[1]) - 2
+    assert luma[0] < min(DIM_LUMA, 255 - luma[1], luma[1] * 0.65) + 2
+
+
+def test_black_and_white_frames_have_copies() -> None:
+    for level in (0, 255):
+        rgb = np.full((20, 30, 3), level, np.uint8)
+        for make in DEGRADED.values():
+            assert make(rgb, np.random.default_rng(0)).size
+
+
+def test_the_plainest_part_is_the_wall() -> None:
+    rgb = scene(5, 300, 450)
+    rgb[180:290, 290:445] = (90, 120, 150)
+    # What is white all over shows nothing, though nothing is plainer.
+    rgb[:120, :160] = 255
+    part = plainest_part(rgb)
+    assert part.shape == (200, 300, 3)
+    assert (part == (90, 120, 150)).all()
+    assert unevenness(rgb) == pytest.approx(0, abs=0.01)
+    assert unevenness(scene(5, 300, 450)) > 5
+    assert plainest_part(np.full((300, 450, 3), 255, np.uint8)).shape == part.shape
+
+
+def test_plain_series_are_of_the_plainest_parts(tmp_path: Path) -> None:
+    rgb = scene(5, 300, 450)
+    rgb[180:290, 290:445] = (90, 120, 150)
+    (tmp_path / "photo.jpg").write_bytes(jpeg(rgb))
+    out = tmp_path / "out"
+    out.mkdir()
+    first, *_ = write_series([tmp_path / "photo.jpg"], out, degraded=False, plain=True)
+    seen = decode((out / first.name).read_bytes()).rgb
+    assert seen.shape[:2] == (200, 300)
+    assert seen.std(axis=(0, 1)).max() < 3
 
 
 def test_a_photo_is_read_upright_and_not_too_large() -> None:

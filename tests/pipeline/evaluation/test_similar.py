@@ -1,9 +1,17 @@
 """Groups against series."""
 
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
+from models.descriptors import describe
+from models.similarity import SimilarOptions
+from pipeline.evaluation import making
 from pipeline.evaluation.figures import PairMistake, Share
 from pipeline.evaluation.similar import GroupedShot, similar_figures
+from store.records import DayPhoto
 
 
 def _shot(
@@ -15,11 +23,9 @@ def _shot(
     made: bool = True,
     day: str = "1",
     keeper: str | None = None,
-    alike_counts: bool = True,
+    frame: str = "",
 ) -> GroupedShot:
-    return GroupedShot(
-        f"/{id_}", series, kind, made, day, id_, group, keeper, alike_counts
-    )
+    return GroupedShot(f"/{id_}", series, kind, made, day, id_, group, keeper, frame)
 
 
 SHOTS = [
@@ -53,18 +59,19 @@ def test_pairs() -> None:
     assert figures.mistakes[0].paths == ("/a0", "/b0")
 
 
-def test_dark_frames_only_must_not_be_grouped_with_others() -> None:
-    dark = [
-        _shot("x0", "x", "g", alike_counts=False),
-        _shot("x1", "x", None, "darker", alike_counts=False),
-        _shot("y0", "y", "g", alike_counts=False),
+@pytest.mark.parametrize("frame", ["dark", "plain"])
+def test_frames_of_little_only_must_not_be_grouped_with_others(frame: str) -> None:
+    frames = [
+        _shot("x0", "x", "g", frame=frame),
+        _shot("x1", "x", None, "darker", frame=frame),
+        _shot("y0", "y", "g", frame=frame),
     ]
-    figures = similar_figures(dark, [])
+    figures = similar_figures(frames, [])
     assert figures is not None
     assert figures.recall == Share.of(0, 0)
     assert figures.precision == Share.of(0, 1)
     (kind,) = figures.kinds
-    assert kind.kind == "different dark photos of one minute and place"
+    assert kind.kind == f"different {frame} photos of one minute and place"
     assert kind.called == Share.of(1, 2)
 
 
@@ -81,6 +88,80 @@ def test_real_series_are_told_by_name() -> None:
         ("photos of different series", False): Share.of(0, 2),
     }
     assert figures.made == 0
+
+
+def test_real_and_made_series_are_told_apart() -> None:
+    real = [
+        _shot("t0", "tree", "t", "tree", made=False, day="r"),
+        _shot("t1", "tree", None, "tree", made=False, day="r"),
+        _shot("u0", "other", "t", "walk", made=False, day="r"),
+    ]
+    figures = similar_figures([*SHOTS, *real], [])
+    assert figures is not None
+    assert {
+        sort.name: (sort.precision, sort.recall, sort.different)
+        for sort in figures.sorts
+    } == {
+        "real series": (Share.of(0, 1), Share.of(0, 1), 2),
+        "made re-shots": (Share.of(1, 3), Share.of(1, 3), 7),
+    }
+    assert figures.recall == Share.of(1, 4)
+    made = similar_figures(SHOTS, [])
+    assert made is not None
+    assert [sort.name for sort in made.sorts] == ["made re-shots"]
+
+
+def test_pairs_that_a_subject_can_not_part_count_apart() -> None:
+    joined = [dataclasses.replace(shot, group="g") for shot in SHOTS[:5]]
+    figures = similar_figures(SHOTS, [], joined)
+    plain = similar_figures(SHOTS, [])
+    assert figures is not None
+    assert plain is not None
+    assert plain.subject_ignored is None
+    assert figures.subject_ignored is not None
+    assert figures.subject_ignored.called == Share.of(7, 7)
+    # They change nothing else.
+    assert dataclasses.replace(figures, subject_ignored=None) == plain
+
+
+def test_what_is_stored_is_grouped_once_more_without_subjects(monkeypatch) -> None:
+    look = describe(np.random.default_rng(1).integers(0, 256, (96, 128, 3), np.uint8))
+
+    def photo(id_: str, subject: str) -> DayPhoto:
+        # Whatever else is stored of a photo says nothing.
+        nothing = dict.fromkeys(field.name for field in dataclasses.fields(DayPhoto))
+        return DayPhoto(
+            **{
+                **nothing,
+                "id": id_,
+                "taken_at": "2024-05-04T12:00:00+00:00",
+                "time_source": "exif",
+                "sha256": id_,
+                "pixels": 9,
+                "subject": subject,
+                "sharpness": 9.0,
+                "exposure": 1.0,
+                "descriptor": look,
+            }
+        )
+
+    # One look, two things: nothing but the subject can part them.
+    day = [photo("a", "person"), photo("b", "animal")]
+    store = SimpleNamespace(
+        search=lambda query: [{"date": "d"}] * 2 if query.user_id == "alike" else [],
+        day=lambda user, date: day,
+        close=lambda: None,
+    )
+    monkeypatch.setattr(making, "open_store", lambda url: store)
+    settings = SimpleNamespace(store_url="", similar=SimilarOptions())
+    scorer = SimpleNamespace(settings=settings)
+    shots = [_shot("a", "a", None), _shot("b", "b", None)]
+    again = making._without_subject(shots, ("alike", "dark"), scorer)
+    assert [shot.group for shot in again] == ["a", "a"]
+    figures = similar_figures(shots, [], again)
+    assert figures is not None
+    assert figures.subject_ignored is not None
+    assert figures.subject_ignored.called == Share.of(1, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,25 @@
 """Figures as a person reads them."""
 
+import dataclasses
 import io
 
 import pytest
 from rich.console import Console
 
-from pipeline.evaluation.figures import Auc, Evaluation, Judged, Share
+from pipeline.evaluation.figures import Auc, Evaluation, Judged, Share, SimilarFigures
 from pipeline.evaluation.judging import verdict_figures
-from pipeline.evaluation.tables import kind_rows, markdown, print_tables, ranking, share
+from pipeline.evaluation.similar import GroupedShot, similar_figures
+from pipeline.evaluation.tables import (
+    kind_rows,
+    markdown,
+    notes,
+    print_tables,
+    ranking,
+    rows,
+    share,
+)
+
+HOSTILE = "a|b\n`c` [d](javascript:e) <img> \x1b[31m\udcff"
 
 
 @pytest.fixture
@@ -47,6 +59,7 @@ def evaluation() -> Evaluation:
         (Share.of(10, 10), "1.000 (0.722–1.000)"),
         # What is not always right is not shown as if it were.
         (Share.of(9999, 10000), "0.99990 (0.999–1.000)"),
+        (Share.of(0, 19440), "0.000 (0.000–0.0002)"),
         (Share.of(0, 0), "–"),
         (None, "–"),
     ],
@@ -56,8 +69,94 @@ def test_share(value: Share | None, text: str) -> None:
 
 
 def test_ranking() -> None:
-    assert ranking(Auc(0.99996, 0.98, 1.0, 7)) == "0.99996 (0.980–1.000)"
+    # An interval of few sources is rough, so it says how many.
+    assert ranking(Auc(0.99996, 0.98, 1.0, 7)) == "0.99996 (0.980–1.000; 7 sources)"
+    assert ranking(Auc(0.9, 0.8, 1.0, 1)) == "0.900 (0.800–1.000; 1 source)"
     assert ranking(None) == "–"
+
+
+@pytest.fixture
+def similar() -> SimilarFigures:
+    """Two photos with a copy each, all four grouped; two walks, not grouped."""
+    shots = [
+        GroupedShot(f"/m/{id_}", id_[0], kind, True, "1", id_, "a0", "a0")
+        for id_, kind in [
+            ("a0", "original"),
+            ("a1", "darker"),
+            ("b0", "original"),
+            ("b1", "darker"),
+        ]
+    ]
+    shots += [
+        GroupedShot(f"/r/{id_}", id_[0], "walk", False, "2", id_, None, None)
+        for id_ in ("c0", "c1", "d0")
+    ]
+    figures = similar_figures(shots, [], shots[:4])
+    assert figures is not None
+    return figures
+
+
+def test_made_pairs_do_not_hide_real_ones(
+    evaluation: Evaluation, similar: SimilarFigures
+) -> None:
+    with_pairs = dataclasses.replace(evaluation, similar=similar)
+    assert [row[:4] for row in rows(with_pairs) if "similar" in row[0]] == [
+        ("similar, real series (pairs)", "1 / 2", "–", "0.000 (0.000–0.793)"),
+        (
+            "similar, made re-shots (pairs)",
+            "2 / 4",
+            "0.333 (0.097–0.700)",
+            "1.000 (0.342–1.000)",
+        ),
+    ]
+    kinds = [row[1:4] for row in kind_rows(with_pairs) if row[0] == "similar"]
+    assert kinds[-1] == ("different photos, subject ignored", "no", "4 of 4")
+    assert "depend on each other" in " ".join(notes(with_pairs))
+    assert "depend on each other" not in " ".join(notes(evaluation))
+
+
+def test_a_verdict_nobody_labelled_has_no_row(evaluation: Evaluation) -> None:
+    (figures,) = evaluation.verdicts
+    none = Share.of(0, 0)
+    presumed = dataclasses.replace(figures, recall=none, false_alarms=none)
+    assert [row[0] for row in rows(evaluation)] == ["shaken"]
+    assert rows(dataclasses.replace(evaluation, verdicts=[presumed])) == []
+
+
+def test_names_are_only_text(evaluation: Evaluation) -> None:
+    (figures,) = evaluation.verdicts
+    named = dataclasses.replace(
+        evaluation,
+        command=f"piccl evaluate {HOSTILE}",
+        verdicts=[
+            dataclasses.replace(
+                figures,
+                kinds=[
+                    dataclasses.replace(kind, kind=HOSTILE)
+                    for kind in figures.kinds[:2]
+                ],
+                mistakes=[
+                    dataclasses.replace(one, path=f"/data/{HOSTILE}", kind=HOSTILE)
+                    for one in figures.mistakes
+                ],
+            )
+        ],
+    )
+    text = markdown(named)
+    lines = text.splitlines()
+    # More backticks around than within, so that the span of code ends there.
+    assert lines[0].startswith("`` piccl")
+    assert lines[0].endswith(" ``")
+    row = next(line for line in lines if "img" in line and line[0] == "|")
+    for markup in ("a\\|b", "\\`c\\`", "\\[d\\](", "\\<img\\>"):
+        assert markup in row
+    assert row.replace("\\|", "").count("|") == len("six cells") - 2
+    out = io.StringIO()
+    print_tables(Console(file=out, width=80), named)
+    for shown in (text, out.getvalue()):
+        assert "\x1b" not in shown
+        # Names may be bytes of no encoding, which can not be printed.
+        assert shown.encode()
 
 
 def test_kinds_that_are_fine_share_a_line(evaluation: Evaluation) -> None:
