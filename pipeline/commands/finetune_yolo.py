@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from pipeline.check_out import check_out
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
@@ -174,13 +175,7 @@ def _check(args: argparse.Namespace) -> Path:
     if not args.data.is_dir():
         raise UsageError(f"no such folder: {args.data}")
     out: Path = args.out
-    if out.suffix != ".weights":
-        raise UsageError(f"--out must end in .weights: {out}")
-    if not out.parent.is_dir():
-        raise UsageError(f"no such folder: {out.parent}")
-    target = out if out.exists() else out.parent
-    if out.is_dir() or not os.access(target, os.W_OK, effective_ids=True):
-        raise UsageError(f"can not write {out}")
+    check_out(out, ".weights")
     checkpoint = out.with_suffix(".checkpoint.npz")
     if checkpoint.exists() and not args.resume:
         raise UsageError(
