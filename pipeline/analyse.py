@@ -28,7 +28,7 @@ from transforms.dead_letters import DEAD
 from transforms.describe_photos import DescribePhotos
 from transforms.detect_objects import DetectObjects, DetectorSettings
 from transforms.elements import Day, DeadLetter, UploadEvent
-from transforms.group_similar import grouping_version
+from transforms.day_outcomes import grouping_version
 from transforms.load_photos import GONE, ONLY_OBJECTS, LoadPhotos
 from transforms.score_blur import ScoreBlur
 from transforms.score_darkness import ScoreDarkness

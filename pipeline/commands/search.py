@@ -122,7 +122,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
 def _alike(store: Any, user_id: str, path: str) -> dict[str, float]:
     """Ids of the similar shots of the photo's day, the most alike first."""
     from models.similarity import SimilarOptions, similar_to
-    from transforms.group_similar import to_shot
+    from transforms.day_outcomes import to_shot
 
     is_local = not path.startswith("gs://")
     address = os.path.realpath(os.path.expanduser(path)) if is_local else path

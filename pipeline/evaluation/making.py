@@ -23,7 +23,7 @@ from pipeline.evaluation.scoring import SCORES, Scored, Scorer
 from pipeline.evaluation.similar import GroupedShot
 from store.search import PhotoQuery
 from store.urls import open_store
-from transforms.group_similar import to_shot
+from transforms.day_outcomes import to_shot
 
 # Of these, photos of two names show two things, if they do not look the same.
 _FOR_SERIES = ("boxes", "no boxes", "photo", "sharp")

@@ -14,7 +14,7 @@ from models.similarity import SimilarOptions
 from store.interface import Store
 from store.records import DayPhoto
 from tests.store.samples import MAY_1, write
-from transforms.group_similar import day_outcomes
+from transforms.day_outcomes import day_outcomes
 
 group: Final = partial(day_outcomes, options=SimilarOptions())
 # Of a commit. The emulator takes 4 MiB, which is fewer than Firestore does.

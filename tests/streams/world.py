@@ -28,7 +28,7 @@ from transforms.announcements import (
     FINALIZE,
     announcement_of,
 )
-from transforms.group_similar import day_outcomes
+from transforms.day_outcomes import day_outcomes
 
 ROOT: Final = Path(__file__).parents[2]
 COLLECTIONS: Final = ("users", "photos", "tags", "deletions")

@@ -24,7 +24,8 @@ from store.records import (
 )
 from store.sqlite import SqliteStore
 from store.urls import open_store
-from transforms.group_similar import GroupSimilar, ReadPendingDays, day_outcomes
+from transforms.day_outcomes import day_outcomes
+from transforms.group_similar import GroupSimilar, ReadPendingDays
 
 _LOOKS = [
     describe(np.random.default_rng(seed).integers(0, 255, (96, 96, 3), np.uint8))
