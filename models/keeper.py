@@ -28,6 +28,7 @@ class Shot:
         damaged: The file is broken and only part of the photo was seen.
         pixels: Width times height of the photo at full size.
         decision: "keep" or "trash", as the user said, or None.
+        kept_for: How many photos were trashed because this one stays.
     """
 
     id: str
@@ -47,15 +48,18 @@ class Shot:
     damaged: bool
     pixels: int
     decision: str | None
+    kept_for: int = 0
 
 
 def choose_keeper(group: Iterable[Shot]) -> Shot | None:
-    """The photo to keep, or None if the user trashed them all.
+    """The photo to keep, or None of none.
 
     What the user wants to keep comes first, then a whole file, then a photo
-    without a fault, then the best shot.
+    without a fault, then the best shot; of what the user trashed only if that is
+    all: a group stays one, or the last of it could be trashed as a photo alone.
     """
-    candidates = [shot for shot in group if shot.decision != "trash"]
+    shots = list(group)
+    candidates = [shot for shot in shots if shot.decision != "trash"] or shots
     # Some may have been scored by an older version, until they are analysed again.
     comparable = len({shot.fingerprint for shot in candidates}) == 1
     return min(candidates, key=lambda shot: _worst_last(shot, comparable), default=None)

@@ -15,7 +15,7 @@ from models.descriptors import pairwise_similarities, possible_subjects, stack
 from models.keeper import Shot, by_time, choose_keeper
 from models.yolov3.features import TAG_BITS
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 # Photos that are compared with the rest of their time window at once: enough to
 # keep the matrix product busy, few enough for the worst day to fit in memory.
@@ -157,14 +157,15 @@ def least_similarity(one: Shot, other: Shot, options: SimilarOptions) -> float |
 def recommend_deletion(shot: Shot, member: Member | None) -> bool:
     """Whether to recommend a photo for deletion.
 
-    Never against the user, never the keeper of a group, so never a whole group,
-    and never a damaged photo: what is in the rest of it nobody has seen.
+    Never against the user, never the keeper of a group, so never a whole group, also
+    when the others are in the trash by now; and never a damaged photo: what is in the
+    rest of it nobody has seen.
     """
     if shot.decision == "keep" or shot.damaged:
         return False
-    if member is not None and member.keeper == shot.id:
-        return False
-    return member is not None or shot.shaken or shot.dark or shot.screenshot
+    if member is not None:
+        return member.keeper != shot.id
+    return not shot.kept_for and (shot.shaken or shot.dark or shot.screenshot)
 
 
 def _follow_leaders(

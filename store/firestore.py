@@ -9,14 +9,15 @@ import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final
 
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import firestore
-from google.cloud.firestore import DocumentReference, Transaction
+from google.cloud.firestore import Transaction
 
-from store.firestore_database import EMULATOR, FirestoreDatabase, Snapshot
+from store import firestore_trash
+from store.firestore_database import EMULATOR, FirestoreDatabase
 from store.firestore_days import (
     UNDECIDED,
     day_photo,
@@ -25,10 +26,19 @@ from store.firestore_days import (
     read_pending_days,
     settle_day,
 )
+from store.firestore_leaving import trash_unit
+from store.firestore_photos import (
+    Known,
+    bury,
+    document_of,
+    inherited,
+    look_up,
+    read_known,
+    take_back,
+)
 from store.firestore_search import count_photos, find_photos, photos_under
 from store.interface import CountUsage, count_nothing
 from store.records import (
-    TOMBSTONE_LIFE,
     DayOutcome,
     DayPhoto,
     Decision,
@@ -39,6 +49,9 @@ from store.records import (
     PhotoTags,
     StoredScores,
     StoreError,
+    Trashed,
+    TrashRequest,
+    TrashState,
     Verdicts,
 )
 from store.search import PhotoQuery
@@ -47,21 +60,6 @@ _NO_CREDENTIALS: Final = (
     "Firestore: no credentials; run `gcloud auth application-default login`, or name "
     f"an emulator in {EMULATOR}"
 )
-
-
-class _Known(NamedTuple):
-    """A photo that is there, or the tombstone of one that was.
-
-    Attributes:
-        photo: Its document; None for a tombstone.
-    """
-
-    generation: int
-    removed: bool
-    decision: Decision | None
-    days: frozenset[str]
-    pending: frozenset[str]
-    photo: Mapping[str, Any] | None
 
 
 class FirestoreStore:
@@ -112,13 +110,7 @@ class FirestoreStore:
             self._db.set(self._db.user(user_id), fields | {"email": email})
 
     def state(self, user_id: str, photo_id: str) -> PhotoState | None:
-        photo, tombstone = self._db.get(
-            [
-                self._document(user_id, "photos", photo_id),
-                self._document(user_id, "tombstones", photo_id),
-            ]
-        )
-        known = _known(photo, tombstone)
+        known = read_known(self._db, user_id, photo_id)
         if known is None:
             return None
         fields = known.photo or {}
@@ -145,7 +137,7 @@ class FirestoreStore:
         replaces: int | None = None,
     ) -> frozenset[str]:
         def change(transaction: Transaction) -> frozenset[str]:
-            known, dependents = self._look_up(meta.user_id, meta.id, transaction)
+            known, dependents = look_up(self._db, meta.user_id, meta.id, transaction)
             if known is not None and known.generation != replaces:
                 # A removed generation stays removed.
                 oldest = known.generation + 1 if known.removed else known.generation
@@ -161,16 +153,18 @@ class FirestoreStore:
             # Not for a photo that is ignored; and no part of the transaction, in
             # which all of a user's photos would wait for each other.
             self._db.make_user(meta.user_id)
-            self._take_back(transaction, dependents)
+            take_back(transaction, dependents)
             if known is not None and known.removed:
-                transaction.delete(self._document(meta.user_id, "tombstones", meta.id))
+                transaction.delete(
+                    document_of(self._db, meta.user_id, "tombstones", meta.id)
+                )
             written = {
+                # Also out of a tombstone: overwriting may announce the removal of
+                # the old version before the new one.
                 "photos": dataclasses.asdict(meta)
+                | inherited(known, meta.sha256)
                 | {
                     "delete": False,
-                    # Also out of a tombstone: overwriting may announce the removal
-                    # of the old version before the new one.
-                    "decision": known.decision if known is not None else None,
                     "settled_decision": UNDECIDED,
                     "pending_dates": sorted(pending),
                     "analysed_at": datetime.now(UTC),
@@ -192,7 +186,7 @@ class FirestoreStore:
                 | {"sharpness": meta.sharpness},
             }
             for collection, fields in written.items():
-                document = self._document(meta.user_id, collection, meta.id)
+                document = document_of(self._db, meta.user_id, collection, meta.id)
                 transaction.set(document, fields)
             return frozenset(pending)
 
@@ -207,29 +201,15 @@ class FirestoreStore:
         replaces: int | None = None,
     ) -> frozenset[str]:
         def change(transaction: Transaction) -> frozenset[str]:
-            known, dependents = self._look_up(user_id, photo_id, transaction)
+            known, dependents = look_up(self._db, user_id, photo_id, transaction)
             if known is not None:
                 newer = known.generation > generation and known.generation != replaces
                 if newer or (known.removed and known.generation == generation):
                     return known.pending
-            pending = known.days if known is not None else frozenset()
-            self._take_back(transaction, dependents)
-            if known is not None and not known.removed:
-                for collection in ("photos", "tags", "deletions"):
-                    transaction.delete(self._document(user_id, collection, photo_id))
-            transaction.set(
-                self._document(user_id, "tombstones", photo_id),
-                {
-                    "id": photo_id,
-                    "user_id": user_id,
-                    "generation": generation,
-                    "decision": known.decision if known is not None else None,
-                    "pending_dates": sorted(pending),
-                    # Not before its days are settled.
-                    "expires_at": None if pending else _expiry(),
-                },
+            take_back(transaction, dependents)
+            return bury(
+                self._db, transaction, user_id, photo_id, known, generation=generation
             )
-            return pending
 
         return self._db.transact(change)[0]
 
@@ -242,15 +222,15 @@ class FirestoreStore:
         detected: Detected | None = None,
     ) -> frozenset[str]:
         def change(transaction: Transaction) -> frozenset[str]:
-            known, dependents = self._look_up(user_id, photo_id, transaction)
+            known, dependents = look_up(self._db, user_id, photo_id, transaction)
             if known is None:
                 return frozenset()
             if known.photo is None or known.generation != generation:
                 return known.pending
             tags, deletions = self._db.get(
                 [
-                    self._document(user_id, "tags", photo_id),
-                    self._document(user_id, "deletions", photo_id),
+                    document_of(self._db, user_id, "tags", photo_id),
+                    document_of(self._db, user_id, "deletions", photo_id),
                 ],
                 transaction,
             )
@@ -288,9 +268,9 @@ class FirestoreStore:
                 tag_fields |= dataclasses.asdict(judged.tags)
             if tag_fields:
                 transaction.update(tags.reference, tag_fields)
-            self._take_back(transaction, dependents)
+            take_back(transaction, dependents)
             transaction.update(
-                self._document(user_id, "photos", photo_id),
+                document_of(self._db, user_id, "photos", photo_id),
                 photo_fields | {"judged": labels},
             )
             return known.days
@@ -299,12 +279,12 @@ class FirestoreStore:
 
     def decide(self, user_id: str, photo_id: str, decision: Decision | None) -> None:
         def change(transaction: Transaction) -> None:
-            known, dependents = self._look_up(user_id, photo_id, transaction)
+            known, dependents = look_up(self._db, user_id, photo_id, transaction)
             if known is None or known.removed:
                 raise KeyError(photo_id)
-            self._take_back(transaction, dependents)
+            take_back(transaction, dependents)
             transaction.update(
-                self._document(user_id, "photos", photo_id),
+                document_of(self._db, user_id, "photos", photo_id),
                 {
                     "decision": decision,
                     "delete": False,
@@ -313,6 +293,36 @@ class FirestoreStore:
             )
 
         self._db.transact(change)
+
+    def trash(self, user_id: str, unit: Sequence[TrashRequest]) -> None:
+        trash_unit(self._db, user_id, unit)
+
+    def finish_trash(self, user_id: str, run: str, photo_id: str) -> bool:
+        return firestore_trash.finish_trash(self._db, user_id, run, photo_id)
+
+    def begin_restore(self, user_id: str, run: str, photo_id: str) -> Trashed | None:
+        return firestore_trash.begin_restore(self._db, user_id, run, photo_id)
+
+    def finish_restore(
+        self, user_id: str, run: str, photo_id: str, generation: int
+    ) -> None:
+        firestore_trash.finish_restore(self._db, user_id, run, photo_id, generation)
+
+    def begin_purge(self, user_id: str, run: str, photo_id: str) -> Trashed | None:
+        return firestore_trash.begin_purge(self._db, user_id, run, photo_id)
+
+    def finish_purge(self, user_id: str, run: str, photo_id: str) -> None:
+        firestore_trash.finish_purge(self._db, user_id, run, photo_id)
+
+    def trashed(
+        self,
+        user_id: str,
+        *,
+        run: str | None = None,
+        state: TrashState | None = None,
+        before: str | None = None,
+    ) -> Iterator[Trashed]:
+        return firestore_trash.find_trashed(self._db, user_id, run, state, before)
 
     def day(self, user_id: str, date: str) -> list[DayPhoto]:
         return [day_photo(found) for found in query_day(self._db, user_id, date)]
@@ -343,83 +353,20 @@ class FirestoreStore:
     def counts(self, user_id: str) -> dict[str, int]:
         return count_photos(self._db, user_id)
 
-    def _document(
-        self, user_id: str, collection: str, photo_id: str
-    ) -> DocumentReference:
-        documents = self._db.user(user_id).collection(collection)
-        return cast(DocumentReference, documents.document(photo_id))
-
-    def _look_up(
-        self, user_id: str, photo_id: str, transaction: Transaction
-    ) -> tuple[_Known | None, list[DocumentReference]]:
-        """What is known of a photo, and the photos that it is the keeper of."""
-        photo, tombstone = self._db.get(
-            [
-                self._document(user_id, "photos", photo_id),
-                self._document(user_id, "tombstones", photo_id),
-            ],
-            transaction,
-        )
-        known = _known(photo, tombstone)
-        if known is None or known.photo is None:
-            return known, []
-        outcome = known.photo["outcome"]
-        if outcome["keeper"] != photo_id:
-            return known, []
-        kept_because = self._db.query(
-            self._db.user(user_id)
-            .collection("deletions")
-            .where(filter=firestore.FieldFilter("keeper", "==", photo_id)),
-            transaction,
-        )
-        return known, [
-            self._document(user_id, "photos", found.id)
-            for found in kept_because
-            if found.id != photo_id
-            and found.get("similar_group") == outcome["similar_group"]
-        ]
-
-    def _take_back(
-        self, transaction: Transaction, dependents: Sequence[DocumentReference]
-    ) -> None:
-        """Recommend no photo because of a keeper that changes.
-
-        A group must not stand recommended without its keeper until its day is
-        settled, however long that takes.
-        """
-        for reference in dependents:
-            transaction.update(reference, {"delete": False})
-
     def _detected_before(
-        self, meta: PhotoMeta, known: _Known | None, transaction: Transaction
+        self, meta: PhotoMeta, known: Known | None, transaction: Transaction
     ) -> Detected | None:
         """What a detector found in these very bytes."""
         photo = known.photo if known is not None else None
         if photo is None or photo["detector"] is None or photo["sha256"] != meta.sha256:
             return None
-        tags = self._document(meta.user_id, "tags", meta.id)
+        tags = document_of(self._db, meta.user_id, "tags", meta.id)
         (found,) = self._db.get([tags], transaction)
         return Detected(
             objects=found.get("objects"),
             detector=photo["detector"],
             features=photo["features"],
         )
-
-
-def _known(photo: Snapshot, tombstone: Snapshot) -> _Known | None:
-    found = photo if photo.exists else tombstone
-    if not found.exists:
-        return None
-    fields = cast(dict[str, Any], found.to_dict())
-    pending = frozenset(fields["pending_dates"])
-    return _Known(
-        generation=fields["generation"],
-        removed=not photo.exists,
-        decision=fields["decision"],
-        days=pending | {fields["date"]} if photo.exists else pending,
-        pending=pending,
-        photo=fields if photo.exists else None,
-    )
 
 
 def _named(meta: PhotoMeta) -> dict[str, str]:
@@ -436,7 +383,3 @@ def _judged(judged: Verdicts | PhotoTags) -> dict[str, Any]:
         "dark": judged.dark,
         "screenshot": judged.screenshot,
     }
-
-
-def _expiry() -> datetime:
-    return datetime.now(UTC) + TOMBSTONE_LIFE

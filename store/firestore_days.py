@@ -48,6 +48,7 @@ _DAY_FIELDS: Final = (
     "delete",
     "judged",
     "outcome",
+    "kept_for",
 )
 
 # A document, the fields that change.
@@ -145,6 +146,8 @@ def day_photo(snapshot: Snapshot) -> DayPhoto:
         dark=judged["dark"],
         screenshot=judged["screenshot"],
         outcome=DayOutcome(delete=fields["delete"], **fields["outcome"]),
+        # Older documents have none.
+        kept_for=fields.get("kept_for", 0),
     )
 
 

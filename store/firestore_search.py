@@ -5,7 +5,7 @@ the documents it finds, so that no combination needs an index of its own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from google.cloud.firestore import FieldFilter, Query
 
@@ -34,6 +34,11 @@ _PHOTO_COLUMNS: Final = (
     "sha256",
     "fingerprint",
     "subject",
+    "bytes",
+    "generation",
+    "width",
+    "height",
+    "damaged",
 )
 _DELETION_COLUMNS: Final = (
     *REASONS,
@@ -53,6 +58,9 @@ _DELETION_COLUMNS: Final = (
 )
 
 
+_Item = TypeVar("_Item")
+
+
 def find_photos(db: FirestoreDatabase, query: PhotoQuery) -> Iterator[dict[str, Any]]:
     """Photos in the order they were taken, one dict of columns each."""
     photos = [
@@ -64,9 +72,7 @@ def find_photos(db: FirestoreDatabase, query: PhotoQuery) -> Iterator[dict[str, 
     for page in _pages(photos):
         for row in _rows(db, query.user_id, page):
             # What is judged stands in other documents than the photo's.
-            if (query.tag is None or row[query.tag]) and (
-                query.reason in (None, "any") or row[query.reason]
-            ):
+            if all(row[name] for name in (*query.tags, *_named(query.reasons))):
                 yield row
 
 
@@ -120,14 +126,25 @@ def count_photos(db: FirestoreDatabase, user_id: str) -> dict[str, int]:
 def _candidates(db: FirestoreDatabase, query: PhotoQuery) -> Iterator[Snapshot]:
     """The photos that one of the conditions finds."""
     user = db.user(query.user_id)
-    photos = user.collection("photos").select(_PHOTO_COLUMNS)
-    if query.tag is not None:
-        column = known_column(query.tag, TAGS)
-        yield from _named_by(db, query.user_id, user.collection("tags"), column)
-    elif query.reason is not None and query.reason != "any":
-        column = known_column(query.reason, REASONS)
-        yield from _named_by(db, query.user_id, user.collection("deletions"), column)
-    elif query.reason == "any":
+    photos = user.collection("photos").select([*_PHOTO_COLUMNS, "kept_for"])
+    tags = [known_column(tag, TAGS) for tag in query.tags]
+    reasons = [known_column(reason, REASONS) for reason in _named(query.reasons)]
+    if query.ids is not None:
+        yield from _photos(db, query.user_id, sorted(set(query.ids)))
+    elif query.subject is not None:
+        subject = query.subject and known_column(query.subject, TAGS)
+        yield from db.query(photos.where(filter=FieldFilter("subject", "==", subject)))
+    elif tags:
+        yield from _named_by(db, query.user_id, user.collection("tags"), tags[0])
+    elif reasons:
+        yield from _named_by(
+            db, query.user_id, user.collection("deletions"), reasons[0]
+        )
+    elif query.decision is not None:
+        yield from db.query(
+            photos.where(filter=FieldFilter("decision", "==", query.decision))
+        )
+    elif "any" in query.reasons:
         yield from db.query(photos.where(filter=FieldFilter("delete", "==", True)))
     elif query.near is not None:
         south, north = latitudes(query.near, query.within_km)
@@ -151,9 +168,15 @@ def _named_by(
     named = db.query(
         collection.where(filter=FieldFilter(column, "==", True)).select([])
     )
+    yield from _photos(db, user_id, [found.id for found in named])
+
+
+def _photos(
+    db: FirestoreDatabase, user_id: str, ids: Sequence[str]
+) -> Iterator[Snapshot]:
     photos = db.user(user_id).collection("photos")
-    for page in _pages(named):
-        yield from db.get([photos.document(found.id) for found in page])
+    for page in _pages(ids):
+        yield from db.get([photos.document(id_) for id_ in page])
 
 
 def _matches(photo: Snapshot, query: PhotoQuery) -> bool:
@@ -162,7 +185,11 @@ def _matches(photo: Snapshot, query: PhotoQuery) -> bool:
         return False
     if query.last_date is not None and date > query.last_date:
         return False
-    if query.reason == "any" and not photo.get("delete"):
+    if "any" in query.reasons and not photo.get("delete"):
+        return False
+    if query.decision is not None and photo.get("decision") != query.decision:
+        return False
+    if query.subject is not None and photo.get("subject") != query.subject:
         return False
     if query.near is None:
         return True
@@ -186,6 +213,8 @@ def _rows(
             keeper = kept.get(judged["keeper"], {})
             yield {
                 **{name: photo.get(name) for name in _PHOTO_COLUMNS},
+                # Documents that were written before there was a trash lack it.
+                "kept_for": (photo.to_dict() or {}).get("kept_for", 0),
                 **{name: judged[name] for name in _DELETION_COLUMNS},
                 **{f"keeper_{name}": keeper.get(name) for name in OF_KEEPER},
                 **{name: tagged[name] for name in (*TAGS, "objects")},
@@ -202,8 +231,10 @@ def _fields(
     return {snapshot.id: snapshot.to_dict() for snapshot in found if snapshot.exists}
 
 
-def _pages(
-    snapshots: Sequence[Snapshot],
-) -> Iterator[Sequence[Snapshot]]:
-    for start in range(0, len(snapshots), _PAGE):
-        yield snapshots[start : start + _PAGE]
+def _pages(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    for start in range(0, len(items), _PAGE):
+        yield items[start : start + _PAGE]
+
+
+def _named(reasons: Sequence[str]) -> list[str]:
+    return [reason for reason in reasons if reason != "any"]

@@ -12,6 +12,9 @@ from store.records import (
     PhotoMeta,
     PhotoState,
     StoredScores,
+    Trashed,
+    TrashRequest,
+    TrashState,
 )
 from store.search import PhotoQuery
 
@@ -63,7 +66,9 @@ class Store(Protocol):
         """Write an analysed photo, unless a newer version of it is known.
 
         Its three rows change together, the user's decision stays, and nothing is
-        recommended until the day has been regrouped.
+        recommended until the day has been regrouped. Only `trash` is said of bytes,
+        and no other bytes of that name inherit it; nor how many the photo is
+        `kept_for`, which the same bytes do also after a removal.
 
         Args:
             meta: The row of `photos`.
@@ -124,6 +129,103 @@ class Store(Protocol):
 
         Raises:
             KeyError: There is no such photo.
+        """
+
+    def trash(self, user_id: str, unit: Sequence[TrashRequest]) -> None:
+        """Decide to trash photos that go as one, and remember how to undo it.
+
+        The first of three steps: then the files are moved, then comes
+        `finish_trash`. Whoever asks again for the same run and photo changes nothing.
+        Meanwhile each photo is there, decided `trash`, and recommended no more.
+
+        All of it is checked in the transaction. If a photo is in a group, or others
+        were trashed because it stays, then another of its present group has to
+        remain, outside of the unit and not decided `trash`: that is the one that is
+        `kept`, the group's keeper if it can be. It is `kept_for` one more, and for
+        those that were trashed because of the photo.
+
+        Several photos of a unit whose paths differ in the ending alone, as those of a
+        RAW and its JPEG, and which are all of a group, whatever was decided on any of
+        it, are one shot: none has to remain, unless others were trashed because one
+        of them stays.
+
+        Raises:
+            TrashRefusedError: One of the photos is gone or is not as the request has
+                it, is not recommended for any of its reasons, is the last of its
+                group, was written and not grouped since (or, of one shot, another of
+                that day was), or another run is moving it. None of the unit was
+                changed.
+        """
+
+    def finish_trash(self, user_id: str, run: str, photo_id: str) -> bool:
+        """The files are in the trash: take the photo's rows out of the tables.
+
+        A newer version of the photo stays. The decision goes with the rows: a later
+        photo of that name starts without.
+
+        Returns:
+            False if the user has decided otherwise since, it is `kept_for` others
+            since, it is being restored, or nothing is known of it, as another command
+            did restore it; then its files are to be put back. True also if that was
+            done before.
+        """
+
+    def begin_restore(self, user_id: str, run: str, photo_id: str) -> Trashed | None:
+        """Announce that the files are about to be moved back.
+
+        Returns:
+            As it is now; None if it is not in the trash.
+
+        Raises:
+            TrashRefusedError: It is being purged.
+        """
+
+    def finish_restore(
+        self, user_id: str, run: str, photo_id: str, generation: int
+    ) -> None:
+        """The files are back: put the rows back, and forget that it was trashed.
+
+        All is as before, but for the day, which waits to be regrouped; what was
+        decided `trash` is undecided. A version of the photo that is stored stays, and
+        what was removed again meanwhile stays away.
+
+        Args:
+            user_id: Its owner.
+            run: That it was trashed by.
+            photo_id: Its id.
+            generation: That it has now; an object's copy gets a new one.
+        """
+
+    def begin_purge(self, user_id: str, run: str, photo_id: str) -> Trashed | None:
+        """Announce that the files are about to be deleted.
+
+        Returns:
+            As it is now; None if it is not in the trash.
+
+        Raises:
+            TrashRefusedError: It is not "trashed" or "purging", or the photo that
+                was to stay is gone, has other bytes or is decided `trash`: then it
+                is "trashed", also if its purge had begun, and may be restored.
+        """
+
+    def finish_purge(self, user_id: str, run: str, photo_id: str) -> None:
+        """The files are deleted: forget the photo."""
+
+    def trashed(
+        self,
+        user_id: str,
+        *,
+        run: str | None = None,
+        state: TrashState | None = None,
+        before: str | None = None,
+    ) -> Iterator[Trashed]:
+        """What is in a user's trash, by `trashed_at`, run and id.
+
+        Args:
+            user_id: Whose.
+            run: Only what it trashed.
+            state: Only in this state.
+            before: Only what was trashed before this time, as `trashed_at` has it.
         """
 
     def day(self, user_id: str, date: str) -> list[DayPhoto]:

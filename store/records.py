@@ -7,11 +7,18 @@ described where it is declared.
 import builtins
 import hashlib
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
 Decision = Literal["keep", "trash"]
+# What is going on with a photo that is taken out of the library.
+TrashState = Literal["moving", "trashed", "restoring", "purging"]
+
+# In the folder of the photos that lie in it, so that moving them is a rename. What
+# is below it is no photo to anybody else.
+TRASH_FOLDER: Final = ".piccl-trash"
 
 # Pub/Sub keeps a message for at most 31 days, so no later event can arrive.
 TOMBSTONE_LIFE: Final = timedelta(days=40)
@@ -22,6 +29,15 @@ _USER_ID: Final = re.compile(r"(?!\.{1,2}$|__.*__$)[^/\s\x00-\x1f\x7f]{1,128}")
 
 class StoreError(Exception):
     """The store can not be used as it is; the text says what to do."""
+
+
+class TrashRefusedError(Exception):
+    """A photo may not be trashed or purged; the text is the reason, for a person."""
+
+
+def in_trash(name: str) -> bool:
+    """Whether a path or the name of an object lies in a trash folder of ours."""
+    return TRASH_FOLDER in name.split("/")[:-1]
 
 
 def photo_id(bucket: str, name: str) -> str:
@@ -220,6 +236,7 @@ class DayPhoto:
     Attributes:
         descriptor: With the features of a detector, if one looked.
         fingerprint: Of what scored it; scores of two are not on one scale.
+        kept_for: How many photos were trashed because this one stays.
         outcome: What was decided when the day was last grouped.
     """
 
@@ -242,3 +259,78 @@ class DayPhoto:
     dark: bool
     screenshot: bool
     outcome: DayOutcome
+    kept_for: int = 0
+
+
+@dataclass(frozen=True)
+class TrashedFile:
+    """One file or object in the trash, and all it takes to put it back.
+
+    Attributes:
+        path: Where it was.
+        trash_path: Where it lies.
+        generation, bytes: As it was, see `PhotoMeta`.
+        sha256: Of its content, hexadecimal.
+    """
+
+    path: str
+    trash_path: str
+    generation: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Trashed:
+    """A row of `trash`: a photo that is out of the library, and may come back.
+
+    Attributes:
+        run: What it was trashed by; restored together.
+        id: Of the photo.
+        unit: Id of the photo that it goes with, often its own: a RAW beside its
+            JPEG is trashed and restored as one.
+        state: "moving": decided, and perhaps not moved yet; "trashed"; "restoring":
+            perhaps not moved back yet; "purging": perhaps not deleted yet.
+        trashed_at: ISO 8601, UTC, to the second.
+        reason: One of `store.search.REASONS`, "decided" or "user".
+        title: File name.
+        date: Its day, YYYY-MM-DD.
+        files: The photo's file first, then what goes with it and is no photo of the
+            store, such as the film of a live photo.
+        kept: Id of the photo of its group that stays; None outside of groups.
+        kept_sha256: Of the bytes of that photo.
+    """
+
+    user_id: str
+    run: str
+    id: str
+    unit: str
+    state: TrashState
+    trashed_at: str
+    reason: str
+    title: str
+    date: str
+    files: Sequence[TrashedFile]
+    kept: str | None = None
+    kept_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class TrashRequest:
+    """A photo to trash, as it was when that was decided.
+
+    Attributes:
+        run, unit, trashed_at, reason, files: As in `Trashed`; the first of the files
+            says which generation and bytes of the photo are meant.
+        reasons: The photo has to be recommended, for one of these reasons, and the
+            user must not have decided. "decided" stands for the decision `trash`.
+            None: the user says so now, whatever was recommended or decided.
+    """
+
+    run: str
+    id: str
+    unit: str
+    trashed_at: str
+    reason: str
+    files: Sequence[TrashedFile]
+    reasons: Collection[str] | None

@@ -32,6 +32,7 @@ CREATE TABLE photos (
     pending_dates TEXT NOT NULL DEFAULT '[]',
     analysed_at TEXT NOT NULL,
     features BLOB,
+    kept_for INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, id)
 ) STRICT;
 
@@ -88,15 +89,44 @@ CREATE TABLE tombstones (
     decision TEXT CHECK (decision IN ('keep', 'trash')),
     pending_dates TEXT NOT NULL DEFAULT '[]',
     expires_at TEXT NOT NULL,
+    sha256 TEXT,
+    kept_for INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (user_id, id)
 ) STRICT;
 
--- One index a search: by day, place and address; by tag; by reason.
-CREATE INDEX photos_by_date ON photos (user_id, date, taken_at);
+-- Photos that are out of the library and may come back; `rows` holds what they had
+-- in the tables above, as JSON, blobs in base64.
+CREATE TABLE trash (
+    user_id TEXT NOT NULL,
+    run TEXT NOT NULL,
+    id TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    state TEXT NOT NULL
+        CHECK (state IN ('moving', 'trashed', 'restoring', 'purging')),
+    trashed_at TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    title TEXT NOT NULL,
+    date TEXT NOT NULL,
+    files TEXT NOT NULL,
+    kept TEXT,
+    kept_sha256 TEXT,
+    rows TEXT NOT NULL,
+    PRIMARY KEY (user_id, run, id)
+) STRICT;
+
+-- One index a search: by day, place and address; by tag; by reason. With what sorts
+-- the photos, or is summed up, so that none of them has to be read for that.
+CREATE INDEX photos_by_date ON photos (user_id, date, taken_at, id);
 CREATE INDEX photos_by_place ON photos (user_id, latitude, longitude)
     WHERE latitude IS NOT NULL;
 CREATE INDEX photos_by_path ON photos (user_id, path);
-CREATE INDEX photos_recommended ON photos (user_id, date, taken_at) WHERE "delete";
+CREATE INDEX photos_recommended ON photos (user_id, date, taken_at, id, bytes)
+    WHERE "delete";
+CREATE INDEX photos_decided ON photos (user_id, decision, date, taken_at, id)
+    WHERE decision IS NOT NULL;
+CREATE INDEX trash_by_time ON trash (user_id, trashed_at, run, id);
+CREATE INDEX trash_by_id ON trash (user_id, id);
+CREATE INDEX trash_by_kept ON trash (user_id, kept) WHERE kept IS NOT NULL;
 CREATE INDEX tombstones_expired ON tombstones (expires_at);
 
 -- Photos that wait for a day, and those that wait for several.
@@ -109,6 +139,7 @@ CREATE INDEX tombstones_pending ON tombstones (user_id, pending_dates)
 CREATE INDEX tombstones_pending_several ON tombstones (user_id)
     WHERE instr(pending_dates, ',');
 
+CREATE INDEX tags_detected ON tags (user_id) WHERE detector IS NOT NULL;
 CREATE INDEX tags_person ON tags (user_id, id) WHERE person;
 CREATE INDEX tags_animal ON tags (user_id, id) WHERE animal;
 CREATE INDEX tags_vehicle ON tags (user_id, id) WHERE vehicle;

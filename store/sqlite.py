@@ -1,17 +1,14 @@
 """The four tables in SQLite, safe under several writers and processes."""
 
-import dataclasses
 import functools
-import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from store.records import (
-    TOMBSTONE_LIFE,
     DayOutcome,
     DayPhoto,
     Decision,
@@ -21,12 +18,31 @@ from store.records import (
     PhotoState,
     StoredScores,
     StoreError,
+    Trashed,
+    TrashRefusedError,
+    TrashRequest,
+    TrashState,
 )
-from store.search import PhotoQuery, find_photos
+from store.search import PhotoQuery, count_photos, find_photos
 from store.sqlite_days import read_day, read_pending_days, write_day
 from store.sqlite_file import open_database, transaction
+from store.sqlite_leaving import trash_unit
+from store.sqlite_photos import (
+    read_state,
+    rejudge_photo,
+    remove_photo,
+    write_decision,
+    write_photo,
+)
+from store.sqlite_trash import (
+    announce_purge,
+    announce_restore,
+    drop_record,
+    put_back,
+    take_out,
+)
+from store.sqlite_trash_records import read_trash
 
-_NOT_GROUPED: Final = DayOutcome()
 _PAGE: Final = 1000
 
 _Args = ParamSpec("_Args")
@@ -50,20 +66,6 @@ def _undisturbed(
             return method(self, *args, **kwargs)
 
     return run
-
-
-class _Known(NamedTuple):
-    """A photo that is there, or the tombstone of one that was."""
-
-    generation: int
-    removed: bool
-    date: str | None
-    decision: Decision | None
-    pending: frozenset[str]
-
-    @property
-    def days(self) -> frozenset[str]:
-        return self.pending | {self.date} if self.date else self.pending
 
 
 class SqliteStore:
@@ -117,32 +119,7 @@ class SqliteStore:
     @_undisturbed
     def state(self, user_id: str, photo_id: str) -> PhotoState | None:
         """What is known of a photo; None if it was never there."""
-        row = self._db.execute(
-            """SELECT generation, 0 AS removed, bytes, fingerprint,
-                      deletions.version AS version, detector,
-                      tags.version AS tags_version, grouped_by, pending_dates
-               FROM photos JOIN deletions USING (user_id, id)
-                           JOIN tags USING (user_id, id)
-               WHERE user_id = :user AND id = :id
-               UNION ALL
-               SELECT generation, 1, NULL, NULL, NULL, NULL, NULL, NULL,
-                      pending_dates
-               FROM tombstones WHERE user_id = :user AND id = :id""",
-            {"user": user_id, "id": photo_id},
-        ).fetchone()
-        if row is None:
-            return None
-        return PhotoState(
-            generation=row["generation"],
-            removed=bool(row["removed"]),
-            bytes=row["bytes"],
-            fingerprint=row["fingerprint"],
-            version=row["version"],
-            detector=row["detector"],
-            tags_version=row["tags_version"],
-            grouped_by=row["grouped_by"],
-            pending_dates=_from_json(row["pending_dates"]),
-        )
+        return read_state(self._db, user_id, photo_id)
 
     @_undisturbed
     def write(
@@ -155,60 +132,8 @@ class SqliteStore:
         replaces: int | None = None,
     ) -> frozenset[str]:
         """Write an analysed photo, unless a newer version of it is known."""
-        key = {"user_id": meta.user_id, "id": meta.id}
-        named = key | {"title": meta.title}
         with transaction(self._db):
-            known = self._known(meta.user_id, meta.id)
-            if known is not None and known.generation != replaces:
-                # A removed generation stays removed.
-                oldest = known.generation + 1 if known.removed else known.generation
-                if meta.generation < oldest:
-                    return known.pending
-            pending = {meta.date} if known is None else {meta.date} | known.days
-            if detected is None:
-                detected = self._detected_before(meta)
-            if detected is not None:
-                scores = dataclasses.replace(scores, objects=detected.objects)
-            judged = judge(scores)
-            assert judged.verdicts is not None
-            assert judged.tags is not None
-            self._unsettle(meta.user_id, meta.id)
-            self._db.execute(
-                "INSERT INTO users (id) VALUES (?) ON CONFLICT DO NOTHING",
-                (meta.user_id,),
-            )
-            self._db.execute(
-                "DELETE FROM tombstones WHERE user_id = :user_id AND id = :id", key
-            )
-            photo = dataclasses.asdict(meta)
-            photo["subject"] = judged.tags.subject
-            photo["features"] = detected.features if detected else None
-            photo["delete"] = False
-            # Also out of a tombstone: overwriting may announce the removal of the
-            # old version before the new one.
-            photo["decision"] = known.decision if known is not None else None
-            photo["pending_dates"] = _to_json(pending)
-            photo["analysed_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
-            self._upsert("photos", photo)
-            self._upsert(
-                "tags",
-                dataclasses.asdict(judged.tags)
-                | named
-                | {
-                    "objects": detected.objects if detected else None,
-                    "detector": detected.detector if detected else None,
-                },
-            )
-            outcome = dataclasses.asdict(_NOT_GROUPED)
-            del outcome["delete"]
-            self._upsert(
-                "deletions",
-                dataclasses.asdict(judged.verdicts)
-                | named
-                | outcome
-                | {"sharpness": meta.sharpness},
-            )
-        return frozenset(pending)
+            return write_photo(self._db, meta, scores, judge, detected, replaces)
 
     @_undisturbed
     def remove(
@@ -220,30 +145,8 @@ class SqliteStore:
         replaces: int | None = None,
     ) -> frozenset[str]:
         """Remove a photo that is gone, unless a newer version of it is known."""
-        key = {"user_id": user_id, "id": photo_id}
-        expires_at = datetime.now(UTC) + TOMBSTONE_LIFE
         with transaction(self._db):
-            known = self._known(user_id, photo_id)
-            if known is not None:
-                newer = known.generation > generation and known.generation != replaces
-                if newer or (known.removed and known.generation == generation):
-                    return known.pending
-            pending = known.days if known is not None else frozenset()
-            self._unsettle(user_id, photo_id)
-            self._db.execute(
-                "DELETE FROM photos WHERE user_id = :user_id AND id = :id", key
-            )
-            self._upsert(
-                "tombstones",
-                key
-                | {
-                    "generation": generation,
-                    "decision": known.decision if known is not None else None,
-                    "pending_dates": _to_json(pending),
-                    "expires_at": expires_at.isoformat(timespec="seconds"),
-                },
-            )
-        return pending
+            return remove_photo(self._db, user_id, photo_id, generation, replaces)
 
     @_undisturbed
     def rejudge(
@@ -255,48 +158,94 @@ class SqliteStore:
         detected: Detected | None = None,
     ) -> frozenset[str]:
         """Judge the stored scores of a photo again, without redoing them."""
-        key = {"user_id": user_id, "id": photo_id}
         with transaction(self._db):
-            known = self._known(user_id, photo_id)
-            if known is None:
-                return frozenset()
-            if known.removed or known.generation != generation:
-                return known.pending
-            self._unsettle(user_id, photo_id)
-            if detected is not None:
-                found = dataclasses.asdict(detected)
-                self._update("photos", key, {"features": found.pop("features")})
-                self._update("tags", key, found)
-            scores = self._db.execute(
-                """SELECT deletions.sharpness, dark_probability,
-                          screenshot_probability, objects
-                   FROM photos JOIN deletions USING (user_id, id)
-                               JOIN tags USING (user_id, id)
-                   WHERE user_id = :user_id AND id = :id""",
-                key,
-            ).fetchone()
-            judged = judge(StoredScores(*scores))
-            if judged.verdicts is not None:
-                self._update("deletions", key, dataclasses.asdict(judged.verdicts))
-            if judged.tags is not None:
-                self._update("tags", key, dataclasses.asdict(judged.tags))
-                self._update("photos", key, {"subject": judged.tags.subject})
-            self._set_pending(user_id, photo_id, known.days)
-        return known.days
+            return rejudge_photo(
+                self._db, user_id, photo_id, generation, judge, detected
+            )
 
     @_undisturbed
     def decide(self, user_id: str, photo_id: str, decision: Decision | None) -> None:
         """Write what the user wants; their day waits to be regrouped."""
         with transaction(self._db):
-            known = self._known(user_id, photo_id)
-            if known is None or known.removed:
-                raise KeyError(photo_id)
-            self._unsettle(user_id, photo_id)
-            self._db.execute(
-                "UPDATE photos SET decision = ? WHERE user_id = ? AND id = ?",
-                (decision, user_id, photo_id),
-            )
-            self._set_pending(user_id, photo_id, known.days)
+            write_decision(self._db, user_id, photo_id, decision)
+
+    @_undisturbed
+    def trash(self, user_id: str, unit: Sequence[TrashRequest]) -> None:
+        """Decide to trash photos that go as one, and remember how to undo it."""
+        with transaction(self._db):
+            trash_unit(self._db, user_id, unit)
+
+    @_undisturbed
+    def finish_trash(self, user_id: str, run: str, photo_id: str) -> bool:
+        """The files are in the trash: take the photo's rows out of the tables."""
+        with transaction(self._db):
+            return take_out(self._db, user_id, run, photo_id)
+
+    @_undisturbed
+    def begin_restore(self, user_id: str, run: str, photo_id: str) -> Trashed | None:
+        """Announce that the files are about to be moved back."""
+        with transaction(self._db):
+            return announce_restore(self._db, user_id, run, photo_id)
+
+    @_undisturbed
+    def finish_restore(
+        self, user_id: str, run: str, photo_id: str, generation: int
+    ) -> None:
+        """The files are back: put the rows back, and forget that it was trashed."""
+        with transaction(self._db):
+            put_back(self._db, user_id, run, photo_id, generation)
+
+    @_undisturbed
+    def begin_purge(self, user_id: str, run: str, photo_id: str) -> Trashed | None:
+        """Announce that the files are about to be deleted."""
+        with transaction(self._db):
+            begun = announce_purge(self._db, user_id, run, photo_id)
+        # What was written stays although it is refused.
+        if isinstance(begun, str):
+            raise TrashRefusedError(begun)
+        return begun
+
+    @_undisturbed
+    def finish_purge(self, user_id: str, run: str, photo_id: str) -> None:
+        """The files are deleted: forget the photo."""
+        with transaction(self._db):
+            drop_record(self._db, user_id, run, photo_id)
+
+    def trashed(
+        self,
+        user_id: str,
+        *,
+        run: str | None = None,
+        state: TrashState | None = None,
+        before: str | None = None,
+    ) -> Iterator[Trashed]:
+        """What is in a user's trash, by `trashed_at`, run and id."""
+        after = ("", "", "")
+        while True:
+            page = self._page_of_trash(user_id, run, state, before, after)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            after = (page[-1].trashed_at, page[-1].run, page[-1].id)
+
+    @_undisturbed
+    def _page_of_trash(
+        self,
+        user_id: str,
+        run: str | None,
+        state: TrashState | None,
+        before: str | None,
+        after: tuple[str, str, str],
+    ) -> list[Trashed]:
+        return read_trash(
+            self._db,
+            user_id,
+            run=run,
+            state=state,
+            before=before,
+            after=after,
+            limit=_PAGE,
+        )
 
     @_undisturbed
     def day(self, user_id: str, date: str) -> list[DayPhoto]:
@@ -362,93 +311,4 @@ class SqliteStore:
     @_undisturbed
     def counts(self, user_id: str) -> dict[str, int]:
         """How many photos a user has, and how many of each verdict."""
-        row = self._db.execute(
-            """SELECT count(*) AS photos,
-                      coalesce(sum("delete"), 0) AS recommended,
-                      coalesce(sum(CASE WHEN "delete" THEN bytes END), 0)
-                          AS recommended_bytes,
-                      coalesce(sum(shaken), 0) AS shaken,
-                      coalesce(sum(dark), 0) AS dark,
-                      coalesce(sum(screenshot), 0) AS screenshot,
-                      coalesce(sum(similar), 0) AS similar,
-                      count(DISTINCT similar_group) AS groups,
-                      count(detector) AS with_tags
-               FROM photos JOIN deletions USING (user_id, id)
-                           JOIN tags USING (user_id, id)
-               WHERE user_id = ?""",
-            (user_id,),
-        ).fetchone()
-        return dict(row)
-
-    def _known(self, user_id: str, photo_id: str) -> _Known | None:
-        row = self._db.execute(
-            """SELECT generation, 0 AS removed, date, decision, pending_dates
-               FROM photos WHERE user_id = :user AND id = :id
-               UNION ALL
-               SELECT generation, 1, NULL, decision, pending_dates
-               FROM tombstones WHERE user_id = :user AND id = :id""",
-            {"user": user_id, "id": photo_id},
-        ).fetchone()
-        if row is None:
-            return None
-        generation, removed, date, decision, pending = row
-        return _Known(generation, bool(removed), date, decision, _from_json(pending))
-
-    def _unsettle(self, user_id: str, photo_id: str) -> None:
-        """Take back what was recommended because of a photo that changes.
-
-        A group must not stand recommended without its keeper until its day is
-        settled, however long that takes.
-        """
-        self._db.execute(
-            """UPDATE photos SET "delete" = 0
-               WHERE user_id = :user AND (id = :id OR id IN (
-                   SELECT id FROM deletions
-                   WHERE user_id = :user AND keeper = :id AND similar_group = (
-                       SELECT similar_group FROM deletions
-                       WHERE user_id = :user AND id = :id)))""",
-            {"user": user_id, "id": photo_id},
-        )
-
-    def _detected_before(self, meta: PhotoMeta) -> Detected | None:
-        """What a detector found in these very bytes."""
-        row = self._db.execute(
-            """SELECT objects, detector, features
-               FROM photos JOIN tags USING (user_id, id)
-               WHERE user_id = ? AND id = ? AND sha256 = ? AND detector IS NOT NULL""",
-            (meta.user_id, meta.id, meta.sha256),
-        ).fetchone()
-        return Detected(*row) if row is not None else None
-
-    def _set_pending(self, user_id: str, photo_id: str, dates: Iterable[str]) -> None:
-        self._db.execute(
-            "UPDATE photos SET pending_dates = ? WHERE user_id = ? AND id = ?",
-            (_to_json(dates), user_id, photo_id),
-        )
-
-    def _update(
-        self, table: str, key: Mapping[str, str], changes: Mapping[str, Any]
-    ) -> None:
-        columns = ", ".join(f'"{name}" = :{name}' for name in changes)
-        self._db.execute(
-            f"UPDATE {table} SET {columns} WHERE user_id = :user_id AND id = :id",
-            {**changes, **key},
-        )
-
-    def _upsert(self, table: str, row: Mapping[str, Any]) -> None:
-        columns = ", ".join(f'"{name}"' for name in row)
-        values = ", ".join(f":{name}" for name in row)
-        changes = ", ".join(f'"{name}" = excluded."{name}"' for name in row)
-        self._db.execute(
-            f"INSERT INTO {table} ({columns}) VALUES ({values}) "
-            f"ON CONFLICT (user_id, id) DO UPDATE SET {changes}",
-            row,
-        )
-
-
-def _to_json(dates: Iterable[str]) -> str:
-    return json.dumps(sorted(dates), separators=(",", ":"))
-
-
-def _from_json(dates: str) -> frozenset[str]:
-    return frozenset(json.loads(dates))
+        return count_photos(self._db, user_id)

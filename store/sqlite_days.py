@@ -17,7 +17,7 @@ _DAY: Final = """
            width * height AS pixels, subject, photos.sharpness AS sharpness,
            exposure, descriptor, features, decision, shaken, dark, screenshot, "delete",
            similar, similar_group, similar_kind, keeper, similarity,
-           similarity_threshold, grouped_by
+           similarity_threshold, grouped_by, kept_for
     FROM photos INDEXED BY photos_by_date JOIN deletions USING (user_id, id)
     WHERE user_id = ? AND date = ? ORDER BY id"""
 
@@ -139,4 +139,5 @@ def _day_photo(row: sqlite3.Row) -> DayPhoto:
             similarity_threshold=row["similarity_threshold"],
             grouped_by=row["grouped_by"],
         ),
+        kept_for=row["kept_for"],
     )

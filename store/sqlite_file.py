@@ -11,7 +11,7 @@ from typing import Final
 from store.records import StoreError
 
 _APPLICATION_ID: Final = 0x5049434C  # "PICL", in the header of every file of ours
-_SCHEMA_VERSION: Final = 2
+_SCHEMA_VERSION: Final = 3
 # From each older version of the tables to the next.
 _UPGRADES: Final = {
     1: (
@@ -19,6 +19,40 @@ _UPGRADES: Final = {
         "ALTER TABLE tags ADD objects TEXT",
         "ALTER TABLE tags ADD detector TEXT",
         "ALTER TABLE tags ADD version TEXT",
+    ),
+    2: (
+        "ALTER TABLE photos ADD kept_for INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE tombstones ADD sha256 TEXT",
+        "ALTER TABLE tombstones ADD kept_for INTEGER NOT NULL DEFAULT 0",
+        """CREATE TABLE trash (
+            user_id TEXT NOT NULL,
+            run TEXT NOT NULL,
+            id TEXT NOT NULL,
+            unit TEXT NOT NULL,
+            state TEXT NOT NULL
+                CHECK (state IN ('moving', 'trashed', 'restoring', 'purging')),
+            trashed_at TEXT NOT NULL,
+            reason TEXT NOT NULL,
+            title TEXT NOT NULL,
+            date TEXT NOT NULL,
+            files TEXT NOT NULL,
+            kept TEXT,
+            kept_sha256 TEXT,
+            rows TEXT NOT NULL,
+            PRIMARY KEY (user_id, run, id)
+        ) STRICT""",
+        "CREATE INDEX trash_by_time ON trash (user_id, trashed_at, run, id)",
+        "CREATE INDEX trash_by_id ON trash (user_id, id)",
+        """CREATE INDEX trash_by_kept ON trash (user_id, kept)
+            WHERE kept IS NOT NULL""",
+        "DROP INDEX photos_by_date",
+        "CREATE INDEX photos_by_date ON photos (user_id, date, taken_at, id)",
+        "DROP INDEX photos_recommended",
+        """CREATE INDEX photos_recommended ON photos
+            (user_id, date, taken_at, id, bytes) WHERE "delete" """,
+        """CREATE INDEX photos_decided ON photos
+            (user_id, decision, date, taken_at, id) WHERE decision IS NOT NULL""",
+        "CREATE INDEX tags_detected ON tags (user_id) WHERE detector IS NOT NULL",
     ),
 }
 # Long enough for another process to regroup its largest day.

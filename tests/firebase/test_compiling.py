@@ -37,7 +37,7 @@ class TestCompiling:
         self, firestore_emulator: Emulators, firestore_project: str, name: str
     ) -> None:
         rules = (FOLDER / name).read_text()
-        rules = rules.replace("hasOnly", "hasOnli").replace("matches", "matchs")
+        rules = rules.replace("hasOnly", "hasOnli").replace("matches", "matchs", 1)
         answer = compile_rules(firestore_emulator, firestore_project, rules)
         (issue,) = answer.json()["issues"]
         assert "Invalid function name" in issue["description"]

@@ -11,6 +11,7 @@ from demo.emulators import Emulators
 from store.urls import open_store
 from tests.firebase.callers import Caller, Callers, Value, compile_rules, unsigned_token
 from tests.store.samples import CAT, MAY_1, all_similar, write
+from tests.store.trash_requests import request_of
 
 RULES: Final = (
     Path(__file__).resolve().parents[2] / "firebase" / "firestore.rules"
@@ -29,10 +30,11 @@ READABLE: Final = [
     "users/ada/photos/a",
     "users/ada/tags/a",
     "users/ada/deletions/a",
+    "users/ada/trash/run.b",
 ]
 PHOTO: Final = "users/ada/photos/a"
 HIDDEN: Final = "users/ada/tombstones/gone"
-LISTS: Final = ["photos", "tags", "deletions"]
+LISTS: Final = ["photos", "tags", "deletions", "trash"]
 
 
 def _filled(emulators: Emulators, project: str) -> Callers:
@@ -40,10 +42,11 @@ def _filled(emulators: Emulators, project: str) -> Callers:
     with closing(open_store(f"firestore://{project}")) as store:
         for user_id in ("ada", "bob"):
             store.register(user_id, f"{user_id}@example.org")
-            for photo in ("a", "gone"):
+            for photo in ("a", "b", "gone"):
                 write(store, photo, user_id=user_id, detected=CAT)
             store.remove(user_id, "gone", 10)
             store.settle(user_id, MAY_1, all_similar)
+            store.trash(user_id, [request_of("b")])
     host = emulators.environment["FIRESTORE_EMULATOR_HOST"]
     documents = f"projects/{project}/databases/(default)/documents"
 
@@ -150,9 +153,9 @@ class TestDeciding:
     def test_a_decision_is_not_taken_away(self, callers: Callers) -> None:
         assert callers.owner.clear(PHOTO, "decision") == 403
 
-    @pytest.mark.parametrize("name", ["tags", "deletions", "tombstones"])
+    @pytest.mark.parametrize("name", ["tags", "deletions", "tombstones", "trash"])
     def test_only_photos_are_decided_about(self, callers: Callers, name: str) -> None:
-        path = HIDDEN if name == "tombstones" else f"users/ada/{name}/a"
+        (path,) = (it for it in (*READABLE, HIDDEN) if it.split("/")[2:3] == [name])
         assert callers.owner.update(path, {"decision": KEEP}) == 403
 
 
@@ -185,6 +188,7 @@ class TestWriting:
             "users/ada/tags/new",
             "users/ada/deletions/new",
             "users/ada/tombstones/new",
+            "users/ada/trash/new",
             "users/ada/other/new",
             "users/ada/photos/a/notes/new",
             "other/new",

@@ -18,6 +18,7 @@ from store.search import REASONS, TAGS, PhotoQuery
 from store.urls import open_store
 from tests.firebase.queries import Indexes, Query
 from tests.store.samples import CAT, MAY_1, all_similar, make_judge, write
+from tests.store.trash_requests import request_of
 
 _PLACE: Final[Mapping[str, Any]] = {"near": (48.5, -2.25), "within_km": 5.0}
 _DAYS: Final = {"first_date": MAY_1, "last_date": MAY_1}
@@ -27,11 +28,44 @@ _SEARCHES: Final[Sequence[Mapping[str, Any]]] = (
     {"first_date": MAY_1},
     {"last_date": MAY_1},
     _PLACE,
-    {"reason": "any"},
-    *({"reason": reason} for reason in REASONS),
-    *({"tag": tag} for tag in TAGS),
-    {"tag": TAGS[0], "reason": REASONS[0], **_DAYS, **_PLACE},
-    {"reason": "any", **_DAYS, **_PLACE},
+    {"ids": ["a", "b"]},
+    {"subject": "food"},
+    {"decision": "trash"},
+    {"reasons": ("any",)},
+    *({"reasons": (reason,)} for reason in REASONS),
+    *({"tags": (tag,)} for tag in TAGS),
+    {"tags": TAGS[:2], "reasons": REASONS, **_DAYS, **_PLACE},
+    {"reasons": ("any", "dark"), **_DAYS, **_PLACE},
+    {"subject": "food", "tags": TAGS, "reasons": ("any",), **_DAYS, **_PLACE},
+)
+
+
+def _trash_all_but_c(store: Store) -> None:
+    write(store, "c")
+    store.settle("ada", MAY_1, all_similar)
+    for photo in "ba":
+        store.trash("ada", [request_of(photo)])
+        assert store.finish_trash("ada", "run", photo)
+
+
+def _restore_a(store: Store) -> None:
+    _trash_all_but_c(store)
+    store.begin_restore("ada", "run", "a")
+    store.finish_restore("ada", "run", "a", 10)
+
+
+def _purge_a(store: Store) -> None:
+    _trash_all_but_c(store)
+    store.begin_purge("ada", "run", "a")
+    store.finish_purge("ada", "run", "a")
+
+
+_TRASHED: Final[Sequence[Mapping[str, Any]]] = (
+    {},
+    {"run": "run"},
+    {"state": "moving"},
+    {"before": "2026"},
+    {"run": "run", "state": "trashed", "before": "2026"},
 )
 
 # Every method of a store, on photos `a` and `b` of which `a` is the keeper.
@@ -43,6 +77,16 @@ USES: Final[Mapping[str, Callable[[Store], object]]] = {
     "remove": lambda store: store.remove("ada", "a", 11),
     "rejudge": lambda store: store.rejudge("ada", "a", 10, make_judge()),
     "decide": lambda store: store.decide("ada", "a", "keep"),
+    # All of a group, for which its day is looked at too.
+    "trash": lambda store: store.trash("ada", [request_of(photo) for photo in "ab"]),
+    "finish_trash": _trash_all_but_c,
+    "begin_restore": _restore_a,
+    "finish_restore": _restore_a,
+    "begin_purge": _purge_a,
+    "finish_purge": _purge_a,
+    "trashed": lambda store: [
+        list(store.trashed("ada", **asked)) for asked in _TRASHED
+    ],
     "day": lambda store: store.day("ada", MAY_1),
     "settle": lambda store: (
         store.decide("ada", "a", "trash"),
@@ -174,7 +218,9 @@ def test_only_tombstones_expire() -> None:
     assert expiring == [("tombstones", "expires_at")]
 
 
-@pytest.mark.parametrize("collection", ["photos", "tags", "deletions", "tombstones"])
+@pytest.mark.parametrize(
+    "collection", ["photos", "tags", "deletions", "tombstones", "trash"]
+)
 def test_no_field_is_indexed_for_its_size(
     firestore_project: str, collection: str
 ) -> None:
@@ -183,6 +229,7 @@ def test_no_field_is_indexed_for_its_size(
         for photo in "ab":
             write(store, photo, detected=CAT)
         store.settle("ada", MAY_1, all_similar)
+        store.trash("ada", [request_of("b")])
         store.remove("ada", "b", 10)
     documents = firestore.Client(firestore_project).collection(
         f"users/ada/{collection}"

@@ -447,11 +447,11 @@ def test_equals_keep_the_first() -> None:
     assert choose_keeper(shots) is shots[2]
 
 
-def test_photos_that_are_all_trashed_are_no_group() -> None:
+def test_photos_that_are_all_trashed_stay_a_group() -> None:
     shots = [shot("a", decision="trash"), shot("b", decision="trash")]
-    assert choose_keeper(shots) is None
-    assert group_similar(shots) == {}
-    assert len(group_similar([*shots, shot("c")])) == 3
+    assert choose_keeper(shots) is shots[0]
+    assert len(group_similar(shots)) == 2
+    assert group_similar([*shots, shot("c")])["a"].keeper == "c"
 
 
 @pytest.mark.parametrize(
@@ -464,6 +464,8 @@ def test_photos_that_are_all_trashed_are_no_group() -> None:
         ({"dark": True, "decision": "keep"}, False),
         ({"dark": True, "decision": "trash"}, True),
         ({"dark": True, "damaged": True}, False),
+        ({"dark": True, "kept_for": 1}, False),
+        ({"shaken": True, "screenshot": True, "kept_for": 2}, False),
     ],
     ids=str,
 )
@@ -471,6 +473,15 @@ def test_a_photo_alone_is_recommended_for_its_faults(
     changes: dict[str, Any], expected: bool
 ) -> None:
     assert recommend_deletion(shot("a", **changes), None) is expected
+
+
+def test_what_others_were_trashed_for_goes_only_for_another_that_stays() -> None:
+    stayed = shot("stayed", 1, sharpness=100.0, kept_for=1, dark=True)
+    better = shot("better", 2)
+    assert not recommend_deletion(stayed, None)
+    groups = group_similar([stayed, better])
+    assert groups["stayed"].keeper == "better"
+    assert recommend_deletion(stayed, groups["stayed"])
 
 
 SHOTS = st.lists(
@@ -491,6 +502,7 @@ SHOTS = st.lists(
         screenshot=st.booleans(),
         damaged=st.booleans(),
         decision=st.sampled_from([None, "keep", "trash"]),
+        kept_for=st.sampled_from([0, 0, 1]),
     ),
     max_size=25,
 ).map(lambda shots: [replace(one, id=f"id{place}") for place, one in enumerate(shots)])
@@ -516,11 +528,13 @@ def test_every_group_keeps_one(shots: list[Shot], options: SimilarOptions) -> No
         recommended = recommend_deletion(one, groups.get(name))
         assert not (recommended and one.decision == "keep")
         assert not (recommended and one.damaged)
+        assert not (recommended and one.kept_for and name not in groups)
     for names in sets_of(groups):
         assert len(names) >= 2
         (keeper,) = {groups[name].keeper for name in names}
         assert keeper in names
-        assert by_id[keeper].decision != "trash"
+        if any(by_id[name].decision != "trash" for name in names):
+            assert by_id[keeper].decision != "trash"
         assert not recommend_deletion(by_id[keeper], groups[keeper])
         if any(by_id[name].decision == "keep" for name in names):
             assert by_id[keeper].decision == "keep"

@@ -10,12 +10,14 @@ from typing import Any, Final
 
 from google.cloud import firestore
 
-TABLES: Final = ("users", "photos", "tags", "deletions", "tombstones")
+TABLES: Final = ("users", "photos", "tags", "deletions", "tombstones", "trash")
 
 # What a photo's document repeats of others, and what finds decisions to settle.
 ONLY_FIRESTORE: Final = {
     "photos": ("detector", "judged", "outcome", "settled_decision"),
 }
+# A snapshot of documents in one store, of rows in the other.
+_SNAPSHOT: Final = "rows"
 
 Row = dict[str, Any]
 
@@ -25,7 +27,7 @@ class Tables(ABC):
 
     @abstractmethod
     def rows(self, table: str, user_id: str | None = None) -> list[Row]:
-        """Of one user or all, by user and id."""
+        """Of one user or all, by user, id and run."""
 
     def row(self, table: str, id_: str = "a") -> Row:
         (found,) = (row for row in self.rows(table) if row["id"] == id_)
@@ -51,19 +53,23 @@ class SqliteTables(Tables):
 
     def rows(self, table: str, user_id: str | None = None) -> list[Row]:
         user = "id" if table == "users" else "user_id"
+        order = f"{user}, id, run" if table == "trash" else f"{user}, id"
         with closing(sqlite3.connect(self._path)) as db:
             db.row_factory = sqlite3.Row
             found = [
                 dict(row)
                 for row in db.execute(
                     f"""SELECT * FROM {table}
-                        WHERE {user} = coalesce(?, {user}) ORDER BY {user}, id""",
+                        WHERE {user} = coalesce(?, {user}) ORDER BY {order}""",
                     (user_id,),
                 )
             ]
         for row in found:
             if "pending_dates" in row:
                 row["pending_dates"] = json.loads(row["pending_dates"])
+            if table == "trash":
+                del row[_SNAPSHOT]
+                row["files"] = json.loads(row["files"])
             for column in {"analysed_at", "expires_at"} & row.keys():
                 row[column] = datetime.fromisoformat(row[column])
         return found
@@ -82,10 +88,16 @@ class FirestoreTables(Tables):
             row = document.to_dict()
             # The path rules who may read it, so it has to tell the truth.
             path = f"{table}/{row['id']}"
+            if table == "trash":
+                path = f"trash/{row['run']}.{row['id']}"
+                del row[_SNAPSHOT]
             if table != "users":
                 path = f"users/{row['user_id']}/{path}"
             assert document.reference.path == path
             for column in ONLY_FIRESTORE.get(table, ()):
                 del row[column]
             found.append(row)
-        return sorted(found, key=lambda row: (row.get("user_id", ""), row["id"]))
+        return sorted(
+            found,
+            key=lambda row: (row.get("user_id", ""), row["id"], row.get("run", "")),
+        )

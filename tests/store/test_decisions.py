@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from store.interface import Store
-from store.records import DayOutcome
+from store.records import DayOutcome, Decision
 from tests.store.samples import (
     MAY_1,
     MAY_2,
@@ -42,6 +42,60 @@ def test_user_decision_survives_overwriting_in_any_order(
     store.remove("ada", "a", 10)
     write(store, generation=11)
     assert tables.row("photos")["decision"] == "keep"
+
+
+def _overwrite(store: Store) -> None:
+    write(store, generation=11, sha256="other")
+
+
+def _remove_and_write(store: Store) -> None:
+    store.remove("ada", "a", 10)
+    write(store, generation=11, sha256="other")
+
+
+def _remove_twice_and_write(store: Store) -> None:
+    store.remove("ada", "a", 10)
+    store.remove("ada", "a", 11)
+    write(store, generation=12, sha256="other")
+
+
+@pytest.mark.parametrize(
+    "again", [_overwrite, _remove_and_write, _remove_twice_and_write]
+)
+@pytest.mark.parametrize(
+    ("decision", "inherited"), [("keep", "keep"), ("trash", None), (None, None)]
+)
+def test_trash_is_said_of_bytes_and_keep_of_the_name(
+    store: Store,
+    tables: Tables,
+    again: Callable[[Store], None],
+    decision: Decision | None,
+    inherited: Decision | None,
+) -> None:
+    write(store)
+    store.decide("ada", "a", decision)
+    again(store)
+    assert tables.row("photos")["sha256"] == "other"
+    assert tables.row("photos")["decision"] == inherited
+
+
+@pytest.mark.parametrize("removed", [0, 1, 2])
+def test_trash_stays_with_the_bytes(store: Store, tables: Tables, removed: int) -> None:
+    write(store)
+    store.decide("ada", "a", "trash")
+    for generation in range(10, 10 + removed):
+        store.remove("ada", "a", generation)
+        assert tables.row("tombstones")["sha256"] == "00ff"
+    write(store, generation=12)
+    assert tables.row("photos")["decision"] == "trash"
+
+
+def test_tombstone_of_what_never_was_knows_no_bytes(
+    store: Store, tables: Tables
+) -> None:
+    store.remove("ada", "a", 10)
+    tombstone = tables.row("tombstones")
+    assert (tombstone["sha256"], tombstone["kept_for"]) == (None, 0)
 
 
 @pytest.mark.parametrize("decision", ["keep", "trash"])

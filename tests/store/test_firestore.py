@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import pytest
 from google.cloud import firestore
+from google.cloud.firestore import DELETE_FIELD
 from google.cloud.firestore_v1.services.firestore import FirestoreClient
 
 from store.firestore import FirestoreStore
+from store.firestore_photos import document_of
 from store.interface import Store
 from store.records import DayOutcome, DayPhoto, PhotoMeta, Verdicts
 from store.search import REASONS, TAGS
@@ -26,6 +28,7 @@ from tests.store.samples import (
     settle_all,
     write,
 )
+from tests.store.trash_requests import request_of
 
 
 @pytest.fixture
@@ -131,6 +134,40 @@ def test_tombstone_of_what_never_was_expires_too(
     store.remove("ada", "a", 10)
     expires_at = _fields(db, "users/ada/tombstones/a")["expires_at"]
     assert expires_at > datetime.now(UTC) + timedelta(days=31)
+
+
+def test_record_in_the_trash_holds_the_documents_as_they_were(
+    store: Store, db: firestore.Client
+) -> None:
+    write(store, detected=CAT)
+    store.settle("ada", MAY_1, nothing)
+    names = ("photos", "tags", "deletions")
+    before = {name: _fields(db, f"users/ada/{name}/a") for name in names}
+    store.trash("ada", [request_of("a")])
+    assert _fields(db, "users/ada/trash/run.a")["rows"] == before
+    store.finish_trash("ada", "run", "a")
+    store.begin_restore("ada", "run", "a")
+    store.finish_restore("ada", "run", "a", 10)
+    store.settle("ada", MAY_1, nothing)
+    assert {name: _fields(db, f"users/ada/{name}/a") for name in names} == before
+
+
+def test_documents_of_before_there_was_a_trash_can_be_trashed(
+    store: Store, db: firestore.Client
+) -> None:
+    """They do not tell what they stay for: nothing."""
+    for id_ in "abc":
+        write(store, id_)
+        db.document(f"users/ada/photos/{id_}").update({"kept_for": DELETE_FIELD})
+    store.remove("ada", "c", 10)
+    old = {"kept_for": DELETE_FIELD, "sha256": DELETE_FIELD}
+    db.document("users/ada/tombstones/c").update(old)
+    write(store, "c", generation=11)
+    assert [photo.kept_for for photo in store.day("ada", MAY_1)] == [0, 0, 0]
+    store.settle("ada", MAY_1, all_similar)
+    for id_ in "ab":
+        store.trash("ada", [request_of(id_)])
+    assert [photo.kept_for for photo in store.day("ada", MAY_1)] == [0, 0, 2]
 
 
 def _judged_again(store: Store) -> None:
@@ -303,10 +340,15 @@ def test_what_is_done_for_a_user_stays_below_the_user(
         store.remove(user_id, "b", 10)
         store.rejudge(user_id, "a", 10, make_judge(make_verdicts(dark=True)), CAT)
         settle_all(store, user_id)
+        write(store, "b", user_id=user_id, generation=11)
+        settle_all(store, user_id)
+        store.trash(user_id, [request_of("b", generation=11)])
+        store.begin_restore(user_id, "run", "b")
+        store.finish_restore(user_id, "run", "b", 11)
         for paths in (read, written):
             assert {p for p in paths if not p.startswith(f"{user}/")} == {user}
         tables = {path.split("/")[2] for path in {*written} - {user}}
-        assert tables == {"photos", "tags", "deletions", "tombstones"}
+        assert tables == {"photos", "tags", "deletions", "tombstones", "trash"}
         # All photos of a user would wait for it.
         assert written.count(user) == 1
 
@@ -318,7 +360,7 @@ def test_10000_users_share_no_document(store: Store) -> None:
         user_id = f"user{number}"
         for table in ("photos", "tags", "deletions", "tombstones"):
             # The photos of all of them are named the same.
-            path = store._document(user_id, table, "a").path
+            path = document_of(store._db, user_id, table, "a").path
             assert users.setdefault(path, user_id) == user_id
             assert path.startswith(f"{store._db.user(user_id).path}/")
     assert len(users) == 4 * 10_000

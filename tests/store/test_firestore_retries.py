@@ -22,6 +22,7 @@ from tests.store.samples import (
     make_verdicts,
     write,
 )
+from tests.store.trash_requests import request_of
 
 # What a clock writes.
 _TIMES: Final = ("analysed_at", "expires_at")
@@ -78,14 +79,17 @@ def _raise(error: Exception, times: int = 1) -> Callable[[int], None]:
 
 def _documents(db: firestore.Client) -> Mapping[str, Any]:
     return {
-        document.reference.path: {
-            name: value
-            for name, value in document.to_dict().items()
-            if name not in _TIMES
-        }
-        for table in ("users", "photos", "tags", "deletions", "tombstones")
+        document.reference.path: _timeless(document.to_dict())
+        for table in ("users", "photos", "tags", "deletions", "tombstones", "trash")
         for document in db.collection_group(table).stream()
     }
+
+
+def _timeless(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    # What is in the trash is as it was in documents of its own.
+    return {name: _timeless(it) for name, it in value.items() if name not in _TIMES}
 
 
 _CHANGES: Final[Mapping[str, Callable[[Store], object]]] = {
@@ -104,13 +108,25 @@ _CHANGES: Final[Mapping[str, Callable[[Store], object]]] = {
     "settle": lambda store: store.settle("ada", MAY_1, all_similar),
     "settle in parts": lambda store: store.settle("ada", MAY_1, all_similar),
     "register": lambda store: store.register("ada", "ada@example.com"),
+    "trash": lambda store: store.trash("ada", [request_of("a")]),
+    "finish trash": lambda store: store.finish_trash("ada", "moving", "b"),
+    "begin restore": lambda store: store.begin_restore("ada", "moving", "b"),
+    "finish restore": lambda store: store.finish_restore("ada", "back", "e", 11),
+    "begin purge": lambda store: store.begin_purge("ada", "out", "f"),
+    "finish purge": lambda store: store.finish_purge("ada", "purging", "g"),
 }
 
 
 def _prepare(store: Store) -> None:
-    for id_ in ("a", "b", "c", "gone"):
+    for id_ in ("a", "b", "c", "e", "f", "g", "gone"):
         write(store, id_)
     store.settle("ada", MAY_1, all_similar)
+    for id_, run in (("b", "moving"), ("e", "back"), ("f", "out"), ("g", "purging")):
+        store.trash("ada", [request_of(id_, run)])
+        if run != "moving":
+            assert store.finish_trash("ada", run, id_)
+    store.begin_restore("ada", "back", "e")
+    store.begin_purge("ada", "purging", "g")
     store.remove("ada", "gone", 10)
     write(store, "d")
 

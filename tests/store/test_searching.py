@@ -1,7 +1,9 @@
 import math
+from contextlib import closing
 from typing import Any
 
 import pytest
+from google.cloud import firestore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +11,7 @@ from store.interface import Store
 from store.records import DayOutcome, PhotoTags
 from store.search import TAGS, PhotoQuery
 from store.sqlite import SqliteStore
+from store.urls import open_store
 from tests.store.samples import SCORES, make_judge, make_meta, make_verdicts
 
 
@@ -21,11 +24,14 @@ def _write(
     place: tuple[float, float] | None = None,
     tags: tuple[str, ...] = (),
     reasons: tuple[str, ...] = (),
+    subject: str = "",
     detector: bool = True,
 ) -> None:
     latitude, longitude = place or (None, None)
     verdicts = dict.fromkeys(reasons, True)
-    found = {tag: tag in tags for tag in TAGS} if detector else {}
+    found: dict[str, Any] = {}
+    if detector:
+        found = {tag: tag in (*tags, subject) for tag in TAGS} | {"subject": subject}
     store.write(
         make_meta(
             id_,
@@ -81,6 +87,12 @@ def test_photo_comes_with_what_explains_it(store: Store) -> None:
         "taken_at": "2024-05-01T12:00:00",
         "latitude": 48.5,
         "longitude": -2.25,
+        "bytes": 1000,
+        "generation": 10,
+        "width": 40,
+        "height": 30,
+        "damaged": 0,
+        "kept_for": 0,
         "delete": 1,
         "decision": None,
         "similar": 1,
@@ -91,6 +103,7 @@ def test_photo_comes_with_what_explains_it(store: Store) -> None:
         "similar_kind": "shot",
         "keeper": "k",
         "keeper_title": "k.jpg",
+        "keeper_path": "/ada/k.jpg",
         "keeper_sha256": "00ff",
         "keeper_fingerprint": "f1",
         "keeper_sharpness": 7.5,
@@ -106,7 +119,7 @@ def test_photo_comes_with_what_explains_it(store: Store) -> None:
         "dark_threshold": 0.5,
         "screenshot_probability": 0.125,
         "screenshot_threshold": 0.75,
-        "subject": None,
+        "subject": "",
         **dict.fromkeys(TAGS, 0),
         "objects": None,
     }
@@ -139,7 +152,7 @@ def test_reason_finds_those_it_holds_for(store: Store, reason: str) -> None:
     _write(store, "none")
     _write(store, "all", reasons=("shaken", "dark", "screenshot"))
     _write(store, "x", user_id="bob", reasons=(reason,))
-    assert _found(store, reason=reason) == sorted(["all", reason])
+    assert _found(store, reasons=(reason,)) == sorted(["all", reason])
 
 
 def test_any_reason_finds_what_is_recommended_only(store: Store) -> None:
@@ -153,9 +166,9 @@ def test_any_reason_finds_what_is_recommended_only(store: Store) -> None:
     }
     for user_id in ("ada", "bob"):
         store.settle(user_id, "2024-05-01", lambda _: outcomes)
-    assert _found(store, reason="any") == ["b"]
-    assert _found(store, reason="similar") == ["b"]
-    assert _found(store, reason="dark") == ["a", "b", "c"]
+    assert _found(store, reasons=("any",)) == ["b"]
+    assert _found(store, reasons=("similar",)) == ["b"]
+    assert _found(store, reasons=("dark",)) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -164,7 +177,66 @@ def test_tag_finds_those_that_carry_it(store: Store, tag: str) -> None:
         _write(store, other, tags=(other,))
     _write(store, "zz", tags=TAGS)
     _write(store, "x", user_id="bob", tags=(tag,))
-    assert _found(store, tag=tag) == [tag, "zz"]
+    assert _found(store, tags=(tag,)) == [tag, "zz"]
+
+
+def test_all_tags_and_all_reasons_have_to_hold(store: Store) -> None:
+    _write(store, "a", tags=("person", "food"), reasons=("dark",))
+    _write(store, "b", tags=("person", "food", "book"), reasons=("dark", "shaken"))
+    _write(store, "c", tags=("person",), reasons=("dark", "shaken"))
+    store.settle("ada", "2024-05-01", lambda _: {"b": DayOutcome(delete=True)})
+    assert _found(store, tags=("person", "food")) == ["a", "b"]
+    assert _found(store, tags=("food", "food", "person")) == ["a", "b"]
+    assert _found(store, tags=("book", "animal")) == []
+    assert _found(store, reasons=("dark", "shaken")) == ["b", "c"]
+    assert _found(store, reasons=("shaken", "any")) == ["b"]
+    assert _found(store, reasons=("any", "screenshot")) == []
+    assert _found(store, reasons=("shaken",), tags=("person", "food")) == ["b"]
+
+
+def test_subject_is_the_tag_that_dominates(store: Store) -> None:
+    _write(store, "a", subject="food", tags=("person",))
+    _write(store, "b", subject="person", tags=("food",))
+    _write(store, "nothing")
+    _write(store, "unseen", detector=False)
+    _write(store, "x", user_id="bob", subject="food")
+    assert _found(store, subject="food") == ["a"]
+    assert _found(store, subject="person", tags=("food",)) == ["b"]
+    assert _found(store, subject="food", tags=("book",)) == []
+    assert _found(store, subject="") == ["nothing"]
+    assert _found(store, subject="", tags=("food",)) == []
+
+
+def test_decision_finds_what_the_user_decided(store: Store) -> None:
+    for id_ in "abc":
+        _write(store, id_, taken_at=f"2024-05-0{'abc'.index(id_) + 1}T12:00:00")
+    _write(store, "b", user_id="bob")
+    store.decide("bob", "b", "trash")
+    store.decide("ada", "b", "trash")
+    store.decide("ada", "c", "keep")
+    assert _found(store, decision="trash") == ["b"]
+    assert _found(store, decision="keep") == ["c"]
+    assert _found(store, decision="trash", ids=["a", "c"]) == []
+    assert _found(store, decision="trash", last_date="2024-05-01") == []
+
+
+def test_ids_find_those_that_are_the_users(store: Store) -> None:
+    for id_ in "abc":
+        _write(store, id_, reasons=("dark",) if id_ != "a" else ())
+    _write(store, "x", user_id="bob")
+    assert _found(store, ids=["c", "a", "gone", "x", "c"]) == ["a", "c"]
+    assert _found(store, ids={"a", "b"}, reasons=("dark",)) == ["b"]
+    assert _found(store, ids=()) == []
+
+
+def test_ids_may_be_many(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("store.firestore_search._PAGE", 2)
+    for id_ in "abcde":
+        _write(store, id_)
+    # SQLite takes 32,766 values, Firestore documents by pages.
+    many = 40_000 if isinstance(store, SqliteStore) else 5
+    wanted = [*"abcde", *(f"gone{number}" for number in range(many))]
+    assert _found(store, ids=wanted) == [*"abcde"]
 
 
 def test_photo_without_a_detector_has_no_tag(store: Store) -> None:
@@ -172,11 +244,13 @@ def test_photo_without_a_detector_has_no_tag(store: Store) -> None:
     (photo,) = store.search(PhotoQuery("ada"))
     assert {photo[tag] for tag in TAGS} == {None}
     for tag in TAGS:
-        assert _found(store, tag=tag) == []
+        assert _found(store, tags=(tag,)) == []
 
 
-@pytest.mark.parametrize("query", [{"reason": "ugly"}, {"tag": "cat"}])
-def test_unknown_names_are_refused(store: Store, query: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "query", [{"reasons": ("ugly",)}, {"tags": ("cat",)}, {"subject": "cat"}]
+)
+def test_unknown_names_are_refused(store: Store, query: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="is none of"):
         _found(store, **query)
 
@@ -199,10 +273,22 @@ def test_all_conditions_have_to_hold(store: Store) -> None:
         "first_date": "2024-05-01",
         "last_date": "2024-05-01",
         "near": (50.0, 10.0),
-        "tag": "food",
-        "reason": "dark",
+        "tags": ("food",),
+        "reasons": ("dark",),
     }
     assert _found(store, **conditions) == ["match"]
+
+
+def test_documents_older_than_the_trash_are_kept_for_none(
+    firestore_project: str,
+) -> None:
+    with closing(open_store(f"firestore://{firestore_project}")) as store:
+        _write(store, "a")
+        document = firestore.Client(firestore_project).document("users/ada/photos/a")
+        document.update({"kept_for": firestore.DELETE_FIELD})
+        assert [row["kept_for"] for row in store.search(PhotoQuery("ada"))] == [0]
+        document.update({"kept_for": 2})
+        assert [row["kept_for"] for row in store.search(PhotoQuery("ada"))] == [2]
 
 
 # Places. A degree of latitude is 111.2 km, of longitude so much at the equator only.

@@ -211,6 +211,23 @@ def test_killed_writer_leaves_whole_photos(path: Path) -> None:
         assert store.pending_days() == []
 
 
+def test_a_large_trash_is_told_whole_and_in_order(store: SqliteStore) -> None:
+    store._db.execute(
+        """WITH RECURSIVE numbers (n) AS (
+               SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 2999)
+           INSERT INTO trash
+           SELECT 'ada', 'r' || (n % 3), printf('%04d', n), '', 'trashed',
+               'T' || (n / 7 % 5), '', '', '', '[]', NULL, NULL, '' FROM numbers"""
+    )
+    expected = sorted((f"T{n // 7 % 5}", f"r{n % 3}", f"{n:04d}") for n in range(3000))
+    told = [(one.trashed_at, one.run, one.id) for one in store.trashed("ada")]
+    assert told == expected
+    of_run = [
+        (one.trashed_at, one.run, one.id) for one in store.trashed("ada", run="r1")
+    ]
+    assert of_run == [one for one in expected if one[1] == "r1"]
+
+
 def test_only_expired_and_settled_tombstones_are_forgotten(
     store: SqliteStore, tables: SqliteTables
 ) -> None:

@@ -67,10 +67,10 @@ def test_paper_columns_come_first(db: sqlite3.Connection, table: str) -> None:
     assert columns[: len(PAPER[table])] == PAPER[table]
 
 
-def test_there_are_the_paper_tables_and_tombstones(
+def test_there_are_the_paper_tables_and_what_is_gone_of_them(
     db: sqlite3.Connection, path: Path
 ) -> None:
-    assert _tables(path) == {*PAPER, "tombstones"}
+    assert _tables(path) == {*PAPER, "tombstones", "trash"}
 
 
 @pytest.mark.parametrize("table", ["tags", "deletions"])
@@ -191,7 +191,7 @@ def test_opening_again_finds_what_was_written(path: Path) -> None:
 def test_empty_file_is_made_ours(path: Path) -> None:
     path.touch()
     open_database(path, must_exist=True).close()
-    assert _tables(path) == {*PAPER, "tombstones"}
+    assert _tables(path) == {*PAPER, "tombstones", "trash"}
 
 
 def _refusal(path: Path, *, must_exist: bool = False) -> str:
@@ -244,32 +244,80 @@ def test_database_of_another_program_is_left_as_it_was(path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("version", [0, 3, 99])
+@pytest.mark.parametrize("version", [0, 4, 99])
 def test_tables_of_another_version_are_left_as_they_were(
     path: Path, version: int
 ) -> None:
     with closing(open_database(path)) as db:
         db.execute(f"PRAGMA user_version = {version}")
     before = path.read_bytes()
-    assert f"version {version}, this piccl uses 2" in _refusal(path)
+    assert f"version {version}, this piccl uses 3" in _refusal(path)
     assert path.read_bytes() == before
 
 
-def test_tables_of_the_version_before_are_brought_up(path: Path) -> None:
+def _schema(db: sqlite3.Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Columns of each table, and the indexes."""
+    tables = [*PAPER, "tombstones", "trash"]
+    schema = {
+        table: [tuple(row) for row in db.execute(f"PRAGMA table_info({table})")]
+        for table in tables
+    }
+    schema["indexes"] = [
+        (name, " ".join(sql.split()))
+        for name, sql in db.execute(
+            """SELECT name, sql FROM sqlite_master
+               WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"""
+        )
+    ]
+    return schema
+
+
+# From each version of the tables back to the one before.
+_BACK: Final = {
+    2: (
+        "DROP TABLE trash",
+        "ALTER TABLE photos DROP kept_for",
+        "ALTER TABLE tombstones DROP sha256",
+        "ALTER TABLE tombstones DROP kept_for",
+        "DROP INDEX tags_detected",
+        "DROP INDEX photos_decided",
+        "DROP INDEX photos_by_date",
+        "CREATE INDEX photos_by_date ON photos (user_id, date, taken_at)",
+        "DROP INDEX photos_recommended",
+        """CREATE INDEX photos_recommended ON photos (user_id, date, taken_at)
+           WHERE "delete" """,
+    ),
+    1: (
+        "ALTER TABLE photos DROP features",
+        "ALTER TABLE tags DROP objects",
+        "ALTER TABLE tags DROP detector",
+        "ALTER TABLE tags DROP version",
+    ),
+}
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_tables_of_a_version_before_are_brought_up(path: Path, version: int) -> None:
     with closing(open_database(path)) as db:
-        fresh = db.execute("SELECT name FROM pragma_table_info('tags')").fetchall()
-        for column in ("objects", "detector", "version"):
-            db.execute(f"ALTER TABLE tags DROP {column}")
-        db.execute("ALTER TABLE photos DROP features")
-        db.execute("PRAGMA user_version = 1")
-        db.execute("INSERT INTO users (id) VALUES ('ada')")
+        fresh = _schema(db)
+        for step in range(2, version - 1, -1):
+            for statement in _BACK[step]:
+                db.execute(statement)
+        assert _schema(db) != fresh
+        db.execute(f"PRAGMA user_version = {version}")
+        _insert_photo(db, "ada", "a")
     for _ in range(2):
         with closing(open_database(path)) as db:
-            columns = db.execute("SELECT name FROM pragma_table_info('tags')")
-            assert [tuple(row) for row in columns] == [tuple(row) for row in fresh]
-            assert db.execute("SELECT features FROM photos").fetchall() == []
+            assert _schema(db) == fresh
+            found = db.execute("SELECT id, features, kept_for FROM photos").fetchall()
+            assert [tuple(row) for row in found] == [("a", None, 0)]
             assert db.execute("SELECT id FROM users").fetchone()[0] == "ada"
-            assert db.execute("PRAGMA user_version").fetchone()[0] == 2
+            assert db.execute("PRAGMA user_version").fetchone()[0] == 3
+            with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+                db.execute(
+                    """INSERT INTO trash VALUES ('u', 'r', 'p', 'p', 'lost', '', '',
+                       '', '', '', NULL, NULL, '')"""
+                )
 
 
 def test_damaged_database_is_refused(path: Path) -> None:

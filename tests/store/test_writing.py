@@ -29,6 +29,7 @@ def test_written_photo_fills_the_three_tables(store: Store, tables: Tables) -> N
         "delete": 0,
         "decision": None,
         "pending_dates": [MAY_1],
+        "kept_for": 0,
     }
     assert tables.row("tags") == dataclasses.asdict(PhotoTags()) | {
         "user_id": "ada",
