@@ -1,27 +1,30 @@
 """`piccl search`: find analysed photos."""
 
 import argparse
-import datetime
+import itertools
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from pipeline.dates import days
 from pipeline.errors import UsageError
 from store.search import REASONS, TAGS, PhotoQuery
 
 DESCRIPTION: Final = """\
 Finds photos that were analysed before. All conditions that are given have to
-hold; without any, it lists all photos of the user.
+hold; without any, it lists all photos of the user, the first taken first.
 
   piccl search --user me --reason any                what may be deleted, and why
-  piccl search --user me --tag animal
+  piccl search --user me --tag animal --tag person   both in one photo
   piccl search --user me --date 2024-07-01..2024-07-31 --reason shaken
-  piccl search --user me --near 48.8584,2.2945 --within 2
-  piccl search --user me --similar-to ~/Pictures/cat.jpg
-  piccl search --user me --reason screenshot --paths | xargs -d '\\n' ls -l"""
+  piccl search --user me --near 48.8584,2.2945 --within 2 --subject food
+  piccl search --user me --similar-to ~/Pictures/cat.jpg --limit 10
+  piccl search --user me --reason screenshot --paths0 | xargs -0 ls -l"""
+# Rows that are laid out together; of a million, the first are shown at once.
+_PAGE: Final = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, metavar="U", help="whose photos")
     parser.add_argument(
         "--date",
-        type=_dates,
+        type=days,
         default=(None, None),
         metavar="D[..D]",
         help="taken on this day, YYYY-MM-DD, or in these days, both included; either "
@@ -38,13 +41,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--reason",
+        action="append",
+        default=[],
         choices=[*REASONS, "any"],
-        help="why it may be deleted; any: whatever is recommended for deletion",
+        help="why it may be deleted; any: whatever is recommended for deletion; given "
+        "several times, all have to hold",
     )
     parser.add_argument(
         "--tag",
+        action="append",
+        default=[],
         choices=TAGS,
-        help="what it shows; photos analysed without a detector have no tags",
+        help="what it shows; given several times, all of it; photos analysed without "
+        "a detector have no tags",
+    )
+    parser.add_argument(
+        "--subject",
+        choices=[*TAGS, "none"],
+        help="what dominates it; none: a detector looked and saw nothing that it knows",
     )
     parser.add_argument(
         "--near", type=_place, metavar="LAT,LON", help="taken near here, in degrees"
@@ -60,9 +74,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PHOTO",
         help="similar shots of the same day, the most alike first (Fig. 4)",
     )
+    parser.add_argument(
+        "--limit",
+        type=_number,
+        metavar="N",
+        help="only the first N: the first taken, or with --similar-to the most alike",
+    )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--json", action="store_true", help="one JSON object a line")
     shown.add_argument("--paths", action="store_true", help="paths only, for the shell")
+    shown.add_argument(
+        "--paths0",
+        action="store_true",
+        help="the same for xargs -0: a name may contain a line break",
+    )
     parser.add_argument(
         "--store",
         default=DEFAULT_URL,
@@ -83,40 +108,56 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         store = open_store(args.store, must_exist=True)
     except StoreError as err:
         raise UsageError(str(err)) from err
-    photos: Iterable[dict[str, Any]] = store.search(
+    alike = None
+    if args.similar_to is not None:
+        alike = _alike(store, args.user, args.similar_to)
+    photos: Iterator[dict[str, Any]] = store.search(
         PhotoQuery(
             user_id=args.user,
             first_date=args.date[0],
             last_date=args.date[1],
             near=args.near,
             within_km=1.0 if args.within is None else args.within,
-            reason=args.reason,
-            tag=args.tag,
+            reasons=tuple(args.reason),
+            tags=tuple(args.tag),
+            subject="" if args.subject == "none" else args.subject,
+            ids=alike,
         )
     )
-    if args.similar_to is not None:
-        alike = _alike(store, args.user, args.similar_to)
-        found = {photo["id"]: photo for photo in photos if photo["id"] in alike}
-        photos = [
+    if alike is not None:
+        found = {photo["id"]: photo for photo in photos}
+        photos = (
             found[id_] | {"likeness": likeness}
             for id_, likeness in alike.items()
             if id_ in found
-        ]
+        )
+    photos = itertools.islice(photos, args.limit)
     if args.json:
         for photo in photos:
             print(json.dumps(_spelled_out(photo), ensure_ascii=False))
-    elif args.paths:
+    elif args.paths or args.paths0:
         for photo in photos:
-            print(photo["path"])
+            print(photo["path"], end="\0" if args.paths0 else "\n")
     else:
-        _print_table(photos)
-        if args.tag and not store.counts(args.user)["with_tags"]:
-            print(
-                "No photo was searched for objects yet: `piccl weights MODEL` fetches "
-                "what it takes, then `piccl backfill` fills in the tags.",
-                file=sys.stderr,
-            )
+        number = _print_table(photos)
+        print(f"{number:,} photo{'' if number == 1 else 's'}", file=sys.stderr)
+        if not number:
+            _say_why_none(store.counts(args.user), args)
     return 0
+
+
+def _say_why_none(counts: Mapping[str, int], args: argparse.Namespace) -> None:
+    if not counts["photos"]:
+        print(
+            f"Nothing of {args.user} is in {args.store}: another --user or --store?",
+            file=sys.stderr,
+        )
+    elif (args.tag or args.subject) and not counts["with_tags"]:
+        print(
+            "No photo was searched for objects yet: `piccl weights MODEL` fetches "
+            "what it takes, then `piccl backfill` fills in the tags.",
+            file=sys.stderr,
+        )
 
 
 def _alike(store: Any, user_id: str, path: str) -> dict[str, float]:
@@ -138,31 +179,44 @@ def _alike(store: Any, user_id: str, path: str) -> dict[str, float]:
     return dict(similar_to(one, shots, SimilarOptions()))
 
 
-def _print_table(photos: Iterable[Mapping[str, Any]]) -> None:
+def _print_table(photos: Iterator[Mapping[str, Any]]) -> int:
+    """Print a page after the other, and return how many photos it were."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    photos = list(photos)
-    folder = _common_folder([photo["path"] for photo in photos])
-    table = Table(title=Text(folder), title_justify="left")
-    table.add_column("taken", no_wrap=True)
-    table.add_column("photo", overflow="fold")
-    table.add_column("in it")
-    table.add_column("delete")
-    table.add_column("why", overflow="fold")
-    for photo in photos:
-        table.add_row(
-            photo["taken_at"][:16].replace("T", " "),
-            # Text: a file name may look like markup.
-            Text(photo["path"].removeprefix(folder)),
-            ", ".join(_tags(photo)),
-            "yes" if photo["delete"] else "",
-            Text(_why(photo)),
+    console = Console()
+    number = 0
+    folder = ""
+    while page := list(itertools.islice(photos, _PAGE)):
+        if not number:
+            folder = _common_folder([photo["path"] for photo in page])
+        # Of one width, so that the pages look like one table.
+        table = Table(
+            title=None if number else Text(folder),
+            title_justify="left",
+            show_header=not number,
+            box=None,
+            padding=(0, 1, 0, 0),
+            expand=True,
         )
-    if photos:
-        Console().print(table)
-    print(f"{len(photos):,} photos", file=sys.stderr)
+        table.add_column("taken", width=16)
+        table.add_column("photo", overflow="fold", ratio=2)
+        table.add_column("in it", width=9)
+        table.add_column("delete", width=6)
+        table.add_column("why", overflow="fold", ratio=4)
+        for photo in page:
+            table.add_row(
+                photo["taken_at"][:16].replace("T", " "),
+                # Text: a file name may look like markup.
+                Text(photo["path"].removeprefix(folder)),
+                "\n".join(_tags(photo)),
+                "yes" if photo["delete"] else "",
+                Text(_why(photo)),
+            )
+        console.print(table)
+        number += len(page)
+    return number
 
 
 def _common_folder(paths: Sequence[str]) -> str:
@@ -197,32 +251,28 @@ def _why(photo: Mapping[str, Any]) -> str:
     lines = [reason.sentence for reason in explain(photo)]
     if photo["similar_group"] and not photo["similar"]:
         lines.insert(0, "the one to keep of its group")
+    if number := photo["kept_for"]:
+        others = "1 similar photo is" if number == 1 else f"{number} similar photos are"
+        lines.insert(0, f"kept: {others} in the trash or deleted")
     if "likeness" in photo:
         lines.insert(0, f"likeness {photo['likeness']:.2f}")
     return "\n".join(lines)
 
 
-def _dates(text: str) -> tuple[str | None, str | None]:
-    first, separator, last = text.partition("..")
-    try:
-        dates = [
-            datetime.date.fromisoformat(date).isoformat() if date else None
-            for date in (first, last if separator else first)
-        ]
-    except ValueError as err:
-        raise argparse.ArgumentTypeError(
-            f"{text} is not YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD"
-        ) from err
-    if dates == [None, None] or (dates[0] and dates[1] and dates[0] > dates[1]):
-        raise argparse.ArgumentTypeError(f"{text} contains no day")
-    return dates[0], dates[1]
-
-
 def _distance(text: str) -> float:
-    km = float(text)
+    try:
+        km = float(text)
+    except ValueError:
+        km = 0.0
     if not 0 < km < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a distance")
+        raise argparse.ArgumentTypeError(f"{text} is not a distance in kilometres")
     return km
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 on")
+    return int(text)
 
 
 def _place(text: str) -> tuple[float, float]:
