@@ -20,9 +20,10 @@ setup(
     license_files=["LICENSE"],
     python_requires=">=3.11,<3.12",
     packages=find_packages(
-        include=["pipeline*", "transforms*", "models*", "store*"],
+        include=["pipeline*", "console*", "trash*", "transforms*", "models*", "store*"],
     ),
     package_data={
+        "console": ["*.css", "*.js", "templates/*.html"],
         "models": ["held_out_scores/*.csv"],
         "models.darkness": ["dark.keras", "held_out.csv", "MODEL_CARD.md"],
         "pipeline.evaluation": ["page.html"],

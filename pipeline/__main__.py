@@ -23,7 +23,12 @@ COMMANDS: Final = {
     "upload": "back photos up to a bucket",
     "replay": "announce again the photos that could not be analysed",
     "settle": "regroup the days that an interrupted run left unsettled",
+    "report": "write a page of what was found, to look at in a browser",
+    "review": "look at it and decide, photo by photo, in a browser",
     "search": "find analysed photos by day, place, reason or likeness",
+    "cleanup": "move what is recommended for deletion into the trash",
+    "restore": "bring back what is in the trash",
+    "purge": "delete for good what has been in the trash for long",
     "evaluate": "tell how often the verdicts are right, on labelled photos",
     "train-dark": "train the model that tells photos too dark to be of use",
     "train-screenshots": "learn what tells screenshots",
@@ -32,17 +37,28 @@ COMMANDS: Final = {
     "weights": "fetch the networks that see what is in a photo",
 }
 
-_GOES_ON: Final = ("backfill", "stream", "upload", "replay", "settle", "weights")
+_GOES_ON: Final = (
+    "backfill",
+    "stream",
+    "upload",
+    "replay",
+    "settle",
+    "cleanup",
+    "restore",
+    "purge",
+    "weights",
+)
 
 _DESCRIPTION: Final = """\
 PICCL finds the photos that nobody needs to keep: shaken, too dark, screenshots,
-and all but the best of several similar shots. It only recommends; it never
-deletes a photo."""
+and all but the best of several similar shots. It recommends; what you agree with
+goes into a trash and comes back from there, and only `piccl purge` deletes."""
 
 _EPILOG: Final = """\
 start with:
   piccl backfill ~/Pictures --user me
-  piccl search --user me --reason shaken
+  piccl report --user me
+  piccl review --user me
 
 `piccl COMMAND --help` explains a command."""
 

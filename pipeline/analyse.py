@@ -24,11 +24,11 @@ from pipeline.options import (
     SimilarityOptions,
     StoreOptions,
 )
+from transforms.day_outcomes import grouping_version
 from transforms.dead_letters import DEAD
 from transforms.describe_photos import DescribePhotos
 from transforms.detect_objects import DetectObjects, DetectorSettings
 from transforms.elements import Day, DeadLetter, UploadEvent
-from transforms.day_outcomes import grouping_version
 from transforms.load_photos import GONE, ONLY_OBJECTS, LoadPhotos
 from transforms.score_blur import ScoreBlur
 from transforms.score_darkness import ScoreDarkness

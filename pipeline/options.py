@@ -12,8 +12,8 @@ from models.similarity import SimilarOptions
 from models.tags import TagThresholds, parse_tag_thresholds
 from models.yolov3.boxes import DEFAULT_RESIZE, Resize
 from models.yolov3.detector import Precision
+from pipeline.arguments import add_store
 from pipeline.known_weights import DEFAULT_MODEL
-from store.urls import DEFAULT_URL, URL_FORMS
 from transforms.skip_analysed import (
     REANALYSE_ALL,
     REANALYSE_NOTHING,
@@ -29,12 +29,7 @@ class StoreOptions(PipelineOptions):
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument(
-            "--store",
-            default=DEFAULT_URL,
-            metavar="URL",
-            help=f"where the results are: {URL_FORMS} (default: %(default)s)",
-        )
+        add_store(parser)
 
 
 class BackfillOptions(PipelineOptions):

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
+from pipeline.printable import printable
+
 _SHOWN: Final = 20
 
 
@@ -12,6 +14,6 @@ def print_list(title: str, lines: Sequence[str]) -> None:
         return
     print(f"{title}:")
     for line in lines[:_SHOWN]:
-        print(f"  {line}")
+        print(f"  {printable(line)}")
     if len(lines) > _SHOWN:
         print(f"  and {len(lines) - _SHOWN:,} more, which --json lists")

@@ -311,6 +311,9 @@ class FirestoreStore:
     def begin_purge(self, user_id: str, run: str, photo_id: str) -> Trashed | None:
         return firestore_trash.begin_purge(self._db, user_id, run, photo_id)
 
+    def cancel_purge(self, user_id: str, run: str, photo_id: str) -> None:
+        firestore_trash.cancel_purge(self._db, user_id, run, photo_id)
+
     def finish_purge(self, user_id: str, run: str, photo_id: str) -> None:
         firestore_trash.finish_purge(self._db, user_id, run, photo_id)
 

@@ -163,6 +163,17 @@ def begin_purge(
     return begun
 
 
+def cancel_purge(db: FirestoreDatabase, user_id: str, run: str, photo_id: str) -> None:
+    """See `interface.Store.cancel_purge`."""
+
+    def change(transaction: Transaction) -> None:
+        record = _read(db, user_id, run, photo_id, transaction)
+        if record is not None and record.state == "purging":
+            _enter(db, transaction, record, "trashed")
+
+    db.transact(change)
+
+
 def finish_purge(db: FirestoreDatabase, user_id: str, run: str, photo_id: str) -> None:
     """See `interface.Store.finish_purge`."""
 

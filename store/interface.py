@@ -208,6 +208,9 @@ class Store(Protocol):
                 is "trashed", also if its purge had begun, and may be restored.
         """
 
+    def cancel_purge(self, user_id: str, run: str, photo_id: str) -> None:
+        """No more files are going to be deleted: it may be restored again."""
+
     def finish_purge(self, user_id: str, run: str, photo_id: str) -> None:
         """The files are deleted: forget the photo."""
 

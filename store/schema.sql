@@ -125,6 +125,8 @@ CREATE INDEX photos_recommended ON photos (user_id, date, taken_at, id, bytes)
 CREATE INDEX photos_decided ON photos (user_id, decision, date, taken_at, id)
     WHERE decision IS NOT NULL;
 CREATE INDEX trash_by_time ON trash (user_id, trashed_at, run, id);
+CREATE INDEX trash_by_state ON trash (user_id, state, trashed_at, run, id);
+CREATE INDEX trash_by_run ON trash (user_id, run, trashed_at, id);
 CREATE INDEX trash_by_id ON trash (user_id, id);
 CREATE INDEX trash_by_kept ON trash (user_id, kept) WHERE kept IS NOT NULL;
 CREATE INDEX tombstones_expired ON tombstones (expires_at);

@@ -37,6 +37,7 @@ from store.sqlite_photos import (
 from store.sqlite_trash import (
     announce_purge,
     announce_restore,
+    back_in_trash,
     drop_record,
     put_back,
     take_out,
@@ -204,6 +205,12 @@ class SqliteStore:
         if isinstance(begun, str):
             raise TrashRefusedError(begun)
         return begun
+
+    @_undisturbed
+    def cancel_purge(self, user_id: str, run: str, photo_id: str) -> None:
+        """No more files are going to be deleted: it may be restored again."""
+        with transaction(self._db):
+            back_in_trash(self._db, user_id, run, photo_id)
 
     @_undisturbed
     def finish_purge(self, user_id: str, run: str, photo_id: str) -> None:

@@ -42,6 +42,8 @@ _UPGRADES: Final = {
             PRIMARY KEY (user_id, run, id)
         ) STRICT""",
         "CREATE INDEX trash_by_time ON trash (user_id, trashed_at, run, id)",
+        "CREATE INDEX trash_by_state ON trash (user_id, state, trashed_at, run, id)",
+        "CREATE INDEX trash_by_run ON trash (user_id, run, trashed_at, id)",
         "CREATE INDEX trash_by_id ON trash (user_id, id)",
         """CREATE INDEX trash_by_kept ON trash (user_id, kept)
             WHERE kept IS NOT NULL""",

@@ -162,6 +162,15 @@ def announce_purge(
     return dataclasses.replace(to_trashed(record), state="purging")
 
 
+def back_in_trash(
+    db: sqlite3.Connection, user_id: str, run: str, photo_id: str
+) -> None:
+    """What was about to be deleted may be restored again."""
+    record = read_record(db, user_id, run, photo_id)
+    if record is not None and record["state"] == "purging":
+        set_state(db, user_id, run, photo_id, "trashed")
+
+
 def drop_record(db: sqlite3.Connection, user_id: str, run: str, photo_id: str) -> None:
     """Forget a photo whose files are deleted."""
     record = read_record(db, user_id, run, photo_id)

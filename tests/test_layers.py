@@ -14,7 +14,16 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 
 # What each package may import beside itself, of one another and of Beam.
 BELOW: Final = {
-    "pipeline": {"transforms", "models", "store", "apache_beam"},
+    "pipeline": {
+        "console",
+        "trash",
+        "transforms",
+        "models",
+        "store",
+        "apache_beam",
+    },
+    "console": {"trash", "models", "store"},
+    "trash": {"models", "store"},
     "transforms": {"models", "store", "apache_beam"},
     "models": set[str](),
     "store": set[str](),

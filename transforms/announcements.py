@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from store.records import valid_user_id
+from store.records import in_trash, valid_user_id
 from transforms.elements import UploadEvent
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def parse_announcement(
 
     Returns:
         What happened to which photo, or None if it does not matter: only
-        `FINALIZE` makes a photo, only `DELETE` and `ARCHIVE` remove one.
+        `FINALIZE` makes a photo, only `DELETE` and `ARCHIVE` remove one, and none
+        is in a trash folder.
 
     Raises:
         AnnouncementError: It is no announcement, or none of a user's photo.
@@ -77,8 +78,9 @@ def parse_announcement(
         return None
     bucket = _attribute(attributes, "bucketId")
     name = _attribute(attributes, "objectId")
-    if name.endswith("/"):
-        # Consoles make an empty object to show a folder.
+    if name.endswith("/") or in_trash(name):
+        # Consoles make an empty object to show a folder. What comes and goes in a
+        # trash folder is told to the store by whoever moves it.
         return None
     generation = _whole_number(
         _attribute(attributes, "objectGeneration"), "objectGeneration"

@@ -17,6 +17,7 @@ from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from models.images import BadPhotoError
+from store.records import in_trash
 from transforms.announcements import file_time_s
 from transforms.counters import count
 from transforms.elements import LOCAL_BUCKET, UploadEvent
@@ -49,6 +50,8 @@ class ListingError:
 
 def list_photos(address: str, user_id: str) -> Iterator[UploadEvent | ListingError]:
     """All files under an address, photos or not, page by page.
+
+    What lies in a trash folder is not among them, whatever the address.
 
     Args:
         address: A file, a folder (searched recursively, links to folders are
@@ -117,6 +120,8 @@ def _list_pattern(address: str, user_id: str) -> Iterator[UploadEvent | ListingE
 
 
 def _list_folder(folder: str, user_id: str) -> Iterator[UploadEvent | ListingError]:
+    if in_trash(os.path.join(folder, "")):
+        return
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as err:
@@ -133,6 +138,8 @@ def _list_folder(folder: str, user_id: str) -> Iterator[UploadEvent | ListingErr
 def _list_file(path: str, user_id: str) -> Iterator[UploadEvent | ListingError]:
     # One name a file, or the same photo would be there twice.
     real = os.path.realpath(path)
+    if in_trash(real):
+        return
     try:
         real.encode()
         info = os.stat(real)
@@ -173,7 +180,7 @@ def _list_blobs(address: str, user_id: str) -> Iterator[UploadEvent]:
     pattern = {"match_glob": name} if is_pattern(address) else {"prefix": name}
     for blob in storage_client().list_blobs(bucket, **pattern):
         # Consoles make an empty object to show a folder.
-        if not blob.name.endswith("/"):
+        if not (blob.name.endswith("/") or in_trash(blob.name)):
             yield UploadEvent(
                 user_id=user_id,
                 bucket=bucket,

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from pipeline.arguments import add_store
 from pipeline.dates import days
 from pipeline.errors import UsageError
+from pipeline.printable import printable
 from store.search import REASONS, TAGS, PhotoQuery
 
 DESCRIPTION: Final = """\
@@ -28,8 +30,6 @@ _PAGE: Final = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    from store.urls import DEFAULT_URL, URL_FORMS
-
     parser.add_argument("--user", required=True, metavar="U", help="whose photos")
     parser.add_argument(
         "--date",
@@ -88,12 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="the same for xargs -0: a name may contain a line break",
     )
-    parser.add_argument(
-        "--store",
-        default=DEFAULT_URL,
-        metavar="URL",
-        help=f"where the results are: {URL_FORMS} (default: %(default)s)",
-    )
+    add_store(parser)
 
 
 def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
@@ -193,7 +188,7 @@ def _print_table(photos: Iterator[Mapping[str, Any]]) -> int:
             folder = _common_folder([photo["path"] for photo in page])
         # Of one width, so that the pages look like one table.
         table = Table(
-            title=None if number else Text(folder),
+            title=None if number else Text(printable(folder)),
             title_justify="left",
             show_header=not number,
             box=None,
@@ -209,7 +204,7 @@ def _print_table(photos: Iterator[Mapping[str, Any]]) -> int:
             table.add_row(
                 photo["taken_at"][:16].replace("T", " "),
                 # Text: a file name may look like markup.
-                Text(photo["path"].removeprefix(folder)),
+                Text(printable(photo["path"].removeprefix(folder))),
                 "\n".join(_tags(photo)),
                 "yes" if photo["delete"] else "",
                 Text(_why(photo)),
@@ -256,7 +251,7 @@ def _why(photo: Mapping[str, Any]) -> str:
         lines.insert(0, f"kept: {others} in the trash or deleted")
     if "likeness" in photo:
         lines.insert(0, f"likeness {photo['likeness']:.2f}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _distance(text: str) -> float:

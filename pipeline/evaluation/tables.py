@@ -17,6 +17,7 @@ from pipeline.evaluation.figures import (
     SimilarFigures,
     VerdictFigures,
 )
+from pipeline.printable import printable
 
 HEADINGS = ("verdict", "yes / no", "precision", "recall", "accuracy", "AUC")
 KIND_HEADINGS = ("verdict", "kind", "should be", "called", "share", "AUC")
@@ -198,20 +199,15 @@ def _markdown_table(headings: Sequence[str], table: Sequence[Sequence[str]]) -> 
 
 def _text(words: str) -> str:
     """Names are only text in Markdown, and no end of a cell."""
-    return re.sub(r"([\\`*_{}\[\]<>|#~&$])", r"\\\1", _plain(words))
+    return re.sub(r"([\\`*_{}\[\]<>|#~&$])", r"\\\1", printable(words))
 
 
 def _code(words: str) -> str:
     """A span of code, which ends at as many backticks as it begins with."""
-    words = _plain(words)
+    words = printable(words)
     runs = re.findall("`+", words)
     fence = "`" * (1 + max(map(len, runs), default=0))
     return f"{fence} {words} {fence}" if runs else f"{fence}{words}{fence}"
-
-
-def _plain(words: str) -> str:
-    """What can be printed and is no command of a terminal, on one line."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in words)
 
 
 def notes(evaluation: Evaluation) -> list[str]:
@@ -299,7 +295,7 @@ def _table(
 def _stacked(cell: str) -> str:
     """An interval below its value, since a terminal is narrow; else as it is."""
     figure = re.fullmatch(r"([\d.]+) \(([\d.]+–[\d.]+)(?:; (.*))?\)", cell)
-    return "\n".join(filter(None, figure.groups())) if figure else _plain(cell)
+    return "\n".join(filter(None, figure.groups())) if figure else printable(cell)
 
 
 def _mistakes(evaluation: Evaluation) -> Iterator[Text]:
@@ -315,4 +311,4 @@ def _mistakes(evaluation: Evaluation) -> Iterator[Text]:
                 f"{path}: {called}, {one.score} {score} against "
                 f"{photo.threshold:g}; labelled {photo.kind}"
             )
-            yield Text(f"  {_plain(said)}")
+            yield Text(f"  {printable(said)}")

@@ -149,6 +149,10 @@ def test_search(run: Run, photos: Path, tiny_weights: str) -> None:
         [],
         *([f"--reason={reason}"] for reason in (*REASONS, "any")),
         *([f"--tag={tag}"] for tag in TAGS),
+        *([f"--subject={subject}"] for subject in (*TAGS, "none")),
+        ["--reason=any", "--reason=similar"],
+        ["--reason=similar", "--reason=dark"],
+        ["--tag=person", "--tag=animal", "--date=2024-05-01"],
         ["--date=2024-05-01"],
         ["--date=2024-05-02.."],
         ["--date=..2024-05-01", "--reason=similar"],
@@ -157,6 +161,9 @@ def test_search(run: Run, photos: Path, tiny_weights: str) -> None:
         ["--near=47,0", "--within=20"],
         ["--similar-to", photos / "a.jpg"],
         ["--similar-to", photos / "c.jpg", "--reason=any"],
+        ["--similar-to", photos / "a.jpg", "--date=2024-05-02"],
+        ["--similar-to", photos / "a.jpg", "--near=48,0"],
+        ["--limit=2"],
     ]:
         key = " ".join(map(str, words)).replace(str(photos), "")
         found[key] = run("search", "--user=me", *words, "--paths").splitlines()
@@ -175,7 +182,10 @@ def test_search(run: Run, photos: Path, tiny_weights: str) -> None:
     ]
     assert found["--near=48,0"] == [str(photos / "trip" / "ä [1].jpg")]
     assert found["--similar-to /a.jpg"] == [str(photos / "b.jpg")]
+    assert found["--similar-to /a.jpg --date=2024-05-02"] == []
     assert len(found["--reason=similar"]) == 2
+    assert found["--reason=any --reason=similar"] == found["--reason=similar"]
+    assert found["--limit=2"] == found[""][:2]
     # Else nothing was compared.
     assert any(found[f"--tag={tag}"] for tag in TAGS)
     assert run("search", "--user=other") == ""

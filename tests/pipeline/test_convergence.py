@@ -159,7 +159,14 @@ def _assert_every_group_keeps_one(tables) -> None:
         if row["similar_group"] is not None:
             keeper = photos[row["keeper"]]
             assert not keeper["delete"]
-            assert keeper["decision"] != "trash"
+            # The user may want none of them.
+            name = row["similar_group"]
+            wanted = {
+                photos[other["id"]]["decision"]
+                for other in tables["deletions"]
+                if (other["user_id"], other["similar_group"]) == (row["user_id"], name)
+            }
+            assert keeper["decision"] != "trash" or wanted == {"trash"}
     for photo in photos.values():
         assert not (photo["delete"] and photo["decision"] == "keep")
 

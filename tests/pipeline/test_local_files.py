@@ -30,6 +30,14 @@ def test_globs_are_named_as_if_typed(roll, monkeypatch) -> None:
     ]
 
 
+def test_trash_is_not_backed_up(roll) -> None:
+    before = _names(roll)
+    put(roll / "day" / ".piccl-trash" / "run" / "x.jpg", b"photo")
+    assert _names(roll) == before
+    for pattern in ("*", "**/*", "day/.*", "day/.piccl-trash/run/*"):
+        assert not any("x.jpg" in name for name in _names(f"{roll}/{pattern}"))
+
+
 def test_each_file_once(roll) -> None:
     (roll / "zz.jpg").symlink_to(roll / "a.jpg")
     names = _names(roll, roll / "a.jpg", roll / "day")

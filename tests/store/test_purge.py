@@ -46,6 +46,32 @@ def test_each_step_may_be_repeated(trashed: Store, tables: Tables) -> None:
     assert tables.everything() == after
 
 
+def test_purge_that_is_given_up_leaves_all_as_it_was(
+    trashed: Store, tables: Tables
+) -> None:
+    before = tables.everything()
+    for id_ in ("a2", "b1", "unknown"):
+        trashed.cancel_purge("ada", "r1", id_)
+    assert tables.everything() == before
+    trashed.begin_purge("ada", "r1", "a2")
+    assert tables.everything() != before
+    trashed.cancel_purge("ada", "r1", "a2")
+    assert tables.everything() == before
+
+
+@pytest.mark.parametrize("state", ["moving", "restoring"])
+def test_only_a_purge_is_given_up(store: Store, tables: Tables, state: str) -> None:
+    put(store, "b1")
+    settle(store)
+    store.trash("ada", [request("b1")])
+    if state == "restoring":
+        store.finish_trash("ada", "r1", "b1")
+        store.begin_restore("ada", "r1", "b1")
+    before = tables.everything()
+    store.cancel_purge("ada", "r1", "b1")
+    assert tables.everything() == before
+
+
 @pytest.mark.parametrize("begun", [False, True])
 @pytest.mark.parametrize(
     "change",

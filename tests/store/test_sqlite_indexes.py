@@ -105,6 +105,29 @@ def test_no_table_is_read_from_end_to_end(
             assert not re.match(r"SCAN (?!\(subquery|CONSTANT ROW)", step), step
 
 
+@pytest.mark.parametrize(
+    ("conditions", "index"),
+    [
+        ({}, "trash_by_time (user_id=? AND (trashed_at,run,id)>(?,?,?))"),
+        ({"before": "2027"}, "trash_by_time (user_id=?"),
+        ({"state": "moving"}, "trash_by_state (user_id=? AND state=?"),
+        ({"run": "r1"}, "trash_by_run (user_id=? AND run=?"),
+    ],
+    ids=str,
+)
+def test_trash_is_read_by_an_index_in_its_order(
+    store: SqliteStore, conditions: dict[str, Any], index: str
+) -> None:
+    statements: list[str] = []
+    store._db.set_trace_callback(statements.append)
+    list(store.trashed("ada", **conditions))
+    store._db.set_trace_callback(None)
+    (statement,) = statements
+    plan = store._db.execute(f"EXPLAIN QUERY PLAN {statement}")
+    (step,) = [row["detail"] for row in plan]  # a second one would sort
+    assert f"USING INDEX {index}" in step
+
+
 def _steps(path: Path, others: int, use: Callable[[SqliteStore], object]) -> int:
     """What SQLite does to use a store of so many other photos, whose days wait."""
     with closing(SqliteStore(path)) as store:

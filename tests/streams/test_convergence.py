@@ -307,6 +307,13 @@ def _assert_every_group_keeps_one(found: dict[str, dict]) -> None:
             folder = path.replace("/deletions/", "/photos/").rpartition("/")[0]
             keeper = found[f"{folder}/{document['keeper']}"]
             assert not keeper["delete"]
-            assert keeper["decision"] != "trash"
+            # The user may want none of them.
+            wanted = {
+                found[other.replace("/deletions/", "/photos/")]["decision"]
+                for other, fields in found.items()
+                if other.rpartition("/")[0] == path.rpartition("/")[0]
+                and fields["similar_group"] == document["similar_group"]
+            }
+            assert keeper["decision"] != "trash" or wanted == {"trash"}
         if "/photos/" in path:
             assert not (document["delete"] and document["decision"] == "keep")

@@ -182,6 +182,13 @@ class TestParse:
         attributes["objectId"] = name
         assert parse_announcement(attributes, data) is None
 
+    @pytest.mark.parametrize("event_type", [FINALIZE, DELETE, ARCHIVE])
+    def test_what_lies_in_the_trash_does_not_matter(self, event_type: str) -> None:
+        name = "users/ann/photos/trip/.piccl-trash/run/a.jpg"
+        attributes, data = _message(name=name)
+        attributes |= {"objectId": name, "eventType": event_type}
+        assert parse_announcement(attributes, data) is None
+
     @pytest.mark.parametrize(
         "name",
         [

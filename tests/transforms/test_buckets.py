@@ -74,6 +74,27 @@ class TestFolders:
         assert sorted(_names(tmp_path)) == expected
         assert sorted(_names(f"{tmp_path}/b/..//")) == expected
 
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "",
+            "/roll",
+            "/**",
+            "/**/*.jpg",
+            "/roll/*",
+            "/roll/.piccl-trash",
+            "/roll/.piccl-trash/*",
+            "/roll/.piccl-trash/run/b.jpg",
+        ],
+    )
+    def test_trash_is_not_listed(self, address: str, tmp_path: Path) -> None:
+        path = _put(tmp_path / "roll" / "a.jpg")
+        for name in (".piccl-trash/run/b.jpg", ".piccl-trash/c.jpg"):
+            _put(tmp_path / "roll" / name)
+        (tmp_path / "roll" / "link.jpg").symlink_to(".piccl-trash/c.jpg")
+        found = _names(f"{tmp_path}{address}")
+        assert found == ([] if "trash" in address else [path])
+
     def test_event_tells_what_is_known_of_the_file(self, tmp_path: Path) -> None:
         path = _put(tmp_path / "a.jpg", b"12345")
         os.utime(path, ns=(0, 1_600_000_000_125_000_001))
@@ -279,6 +300,7 @@ class TestCloudStorage:
         for name in ("users/ann/a.jpg", "users/ann/b/ä c.jpg", "users/bob/d.jpg"):
             _upload(bucket, name)
         _upload(bucket, "users/ann/folder/", b"")
+        _upload(bucket, "users/ann/.piccl-trash/run/e.jpg")
         address = f"gs://{bucket.name}"
         names = ["users/ann/a.jpg", "users/ann/b/ä c.jpg", "users/bob/d.jpg"]
         assert _names(address) == names
@@ -287,7 +309,8 @@ class TestCloudStorage:
         assert _names(f"{address}/users/eve/") == []
 
     def test_pattern(self, bucket: storage.Bucket) -> None:
-        for name in ("a.jpg", "b/c.jpg", "b/d.png", "b/e/f.jpg"):
+        trashed = "b/.piccl-trash/run/g.jpg"
+        for name in ("a.jpg", "b/c.jpg", "b/d.png", "b/e/f.jpg", trashed):
             _upload(bucket, name)
         address = f"gs://{bucket.name}"
         assert _names(f"{address}/**.jpg") == ["a.jpg", "b/c.jpg", "b/e/f.jpg"]

@@ -109,6 +109,11 @@ def test_what_makes_and_removes_nothing_is_counted() -> None:
     assert counted_here() == {"events/OBJECT_METADATA_UPDATE": 1, "events/other": 2}
 
 
+def test_what_lies_in_the_trash_is_counted_and_no_dead_letter() -> None:
+    _check([_message(name="users/ann/photos/.piccl-trash/run/a.jpg")])
+    assert counted_here() == {"events/OBJECT_FINALIZE": 1}
+
+
 def test_what_is_no_announcement_is_a_dead_letter() -> None:
     good = _message()
     cut = PubsubMessage(good.data[:1], good.attributes)
