@@ -34,7 +34,7 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF", "GIF", "TIFF", "BMP")
 
 # A reduced JPEG decode averages blocks of pixels. Leaving at least a factor of
 # two to the exact averaging keeps the result close to that of a full decode.
-_REDUCED_DECODE_SIDE_PX: Final = 2 * WORKING_SIDE_PX
+_REDUCED_DECODE_FACTOR: Final = 2
 # EXIF orientation to the turn that sets the photo upright (CIPA DC-008, 4.6.4).
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -101,7 +101,7 @@ class DecodedPhoto:
 
     Attributes:
         rgb: uint8, (H, W, 3), RGB, upright, the longer side at most
-            `WORKING_SIDE_PX`; smaller photos are not enlarged.
+            `WORKING_SIDE_PX`, or what was asked for; smaller photos are not enlarged.
         full_gray: uint8, (height, width), at full size, in stored orientation;
             only if it was asked for.
         width, height: Size of the upright photo at full size, in pixels.
@@ -162,6 +162,7 @@ def decode(
     *,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     with_full_gray: bool = False,
+    side_px: int = WORKING_SIDE_PX,
 ) -> DecodedPhoto:
     """Decode a photo once and keep what the detectors need of it.
 
@@ -171,6 +172,8 @@ def decode(
         max_pixels: Larger photos are refused before they are decoded.
         with_full_gray: Also keep the grey photo at full size, as the paper's
             test for shaken photos wants it (Fig. 3).
+        side_px: How large it is wanted; what looks for anything in it takes the
+            default.
 
     Raises:
         BadPhotoError: Not a photo, too large, or nothing of it can be decoded.
@@ -186,7 +189,7 @@ def decode(
         )
     try:
         with _BUDGET.take(header.pixels):
-            return _decode(data, header, with_full_gray, damaged=False)
+            return _decode(data, header, with_full_gray, side_px, damaged=False)
     except DECODER_ERRORS:
         pass
     # Pillow's leniency is a switch for the whole process: nobody else decodes
@@ -194,7 +197,7 @@ def decode(
     with _BUDGET.take(_BUDGET.capacity):
         ImageFile.LOAD_TRUNCATED_IMAGES = True
         try:
-            return _decode(data, header, with_full_gray, damaged=True)
+            return _decode(data, header, with_full_gray, side_px, damaged=True)
         except BadPhotoError:
             raise
         except DECODER_ERRORS as err:
@@ -216,13 +219,13 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
 
 
 def _decode(
-    data: bytes, header: Header, with_full_gray: bool, *, damaged: bool
+    data: bytes, header: Header, with_full_gray: bool, side_px: int, *, damaged: bool
 ) -> DecodedPhoto:
     with _opened(data) as image:
         longest = max(header.width, header.height)
         if not with_full_gray:
             # Only JPEG can; Pillow picks the smallest size that still covers.
-            factor = _REDUCED_DECODE_SIDE_PX / longest
+            factor = _REDUCED_DECODE_FACTOR * side_px / longest
             width = max(1, int(header.width * factor))
             image.draft(None, (width, max(1, int(header.height * factor))))
         image.load()
@@ -236,7 +239,7 @@ def _decode(
         elif image.mode == "1":
             image = image.convert("L")
         full_gray = _full_gray(image) if with_full_gray else None
-        scale = min(1.0, WORKING_SIDE_PX / longest)
+        scale = min(1.0, side_px / longest)
         small = image.resize(
             (max(1, round(header.width * scale)), max(1, round(header.height * scale))),
             Image.Resampling.BOX,

@@ -1,0 +1,1 @@
+"""What a person sees: the report, and the review in a browser."""
