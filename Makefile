@@ -5,14 +5,15 @@ PHOTOS ?=
 # The sample roll is nobody's, so that it is not counted among one's own photos.
 USER_ID ?= $(if $(PHOTOS),me,sample)
 STORE ?= sqlite:///piccl.db
+REPORT ?= piccl-report.html
 # Read by the recipes from the environment: names may contain quotes.
-export PHOTOS USER_ID STORE
+export PHOTOS USER_ID STORE REPORT
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE_ROLL := sample-roll
 
-.PHONY: help run test check lint types format clean emulators demo-stream soak soak-load baselines
+.PHONY: help run test check lint types format clean emulators demo-stream soak soak-load soak-rows baselines
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -25,12 +26,15 @@ $(READY): requirements.txt requirements-dev.txt setup.py
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-run: $(READY) $(if $(PHOTOS),,$(SAMPLE_ROLL)) ## Analyse PHOTOS (or a sample roll) into piccl.db
+run: $(READY) $(if $(PHOTOS),,$(SAMPLE_ROLL)) ## Analyse PHOTOS (or a sample roll) into piccl.db, and write a page of it
 	@$(BIN)/piccl weights yolo-fastest-1.1-xl --tries=1 --timeout=5 || echo "Going on without tags."
 	@$(BIN)/piccl backfill "$${PHOTOS:-$(SAMPLE_ROLL)}" --user "$$USER_ID" --store "$$STORE"
 	@echo
-	@echo "Next, see what may be deleted, and why:"
-	@echo "  $(BIN)/piccl search --user '$$USER_ID' --store '$$STORE' --reason any"
+	@$(BIN)/piccl report --user "$$USER_ID" --store "$$STORE" --out "$$REPORT"
+	@echo "Open it in a browser to see what may be deleted, and why. Then decide, photo by photo:"
+	@echo "  $(BIN)/piccl review --user '$$USER_ID' --store '$$STORE'"
+	@echo "or move all of a reason into a trash, from which it comes back; it shows a plan and asks:"
+	@echo "  $(BIN)/piccl cleanup --user '$$USER_ID' --store '$$STORE' --reason similar"
 	@echo "or analyse your own photos:"
 	@echo "  make run PHOTOS=~/Pictures"
 
@@ -55,6 +59,9 @@ soak: $(READY) ## Kill real streams in 50 random histories
 
 soak-load: $(READY) ## 10,000 photos through one stream: memory, speed, latency
 	@$(BIN)/python -m pytest -n0 -s -m soak tests/streams/test_soak.py -k load
+
+soak-rows: $(READY) ## Find photos among a million rows: time to the first and to the last
+	@$(BIN)/python -m pytest -n0 -s -m soak tests/store/test_million_rows.py
 
 baselines: $(READY) .venv-baselines/.ready ## Install what piccl evaluate --baseline asks (0.9 GB), and try it
 	@$(BIN)/python -m pytest -n0 -q -m soak tests/pipeline/test_baselines.py
