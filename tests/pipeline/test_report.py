@@ -1,5 +1,6 @@
 """The command: which photos, where to, and what it says."""
 
+import base64
 import hashlib
 import json
 import os
@@ -10,6 +11,8 @@ from typing import Any
 
 import pytest
 from google.cloud import storage
+from PIL import Image
+from PIL.ExifTags import IFD, Base
 
 from pipeline.__main__ import main
 from pipeline.photo_bytes import read_bytes
@@ -54,6 +57,28 @@ def test_it_says_where_the_page_is(report: Report, tmp_path: Path, capsys) -> No
     assert "a.jpg" in page
     assert all(_thumbnails(page))
     assert len(_thumbnails(page)) == 2
+
+
+def test_what_strangers_wrote_into_a_photo_is_no_markup(
+    tmp_path: Path, backfill: Callable[..., int], monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    evil = "<img src=x onerror=alert(1)>"
+    exif = Image.Exif()
+    for tag in (Base.Make, Base.Model, Base.Artist, Base.ImageDescription):
+        exif[tag] = evil
+    exif.get_ifd(IFD.Exif)[Base.UserComment] = evil.encode()
+    exif.get_ifd(IFD.Exif)[Base.DateTimeOriginal] = "</script><script>:05"
+    folder = tmp_path / "roll"
+    folder.mkdir()
+    Image.new("RGB", (64, 48)).save(folder / f"{evil}.jpg", exif=exif)
+    assert backfill(folder, db=tmp_path / "piccl.db") == 0
+    assert main(["report", "--user=me"]) == 0
+    page = (tmp_path / "piccl-report.html").read_text("utf-8")
+    assert "&lt;img src=x onerror=alert(1)&gt;.jpg" in page
+    assert evil not in page
+    assert len(_thumbnails(page)) == 1
+    assert evil.encode() not in base64.b64decode(_thumbnails(page)[0])
 
 
 def test_days_and_number_choose(report: Report) -> None:
