@@ -11,6 +11,8 @@ from werkzeug.exceptions import HTTPException, InternalServerError, SecurityErro
 from console.auth import Access
 
 _LOG: Final = logging.getLogger("piccl.review")
+# Whatever the level of others: Beam's developers have them silenced.
+_LOG.setLevel(logging.INFO)
 # Nobody needs more of what somebody else made up.
 _SHOWN: Final = 200
 
@@ -21,7 +23,6 @@ def log_to_terminal(*, with_traceback: bool = False) -> None:
     handler.setFormatter(_Lines("%(asctime)s piccl review: %(message)s", "%H:%M:%S"))
     handler.formatter.with_traceback = with_traceback  # type: ignore[union-attr]
     _LOG.handlers = [handler]
-    _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
 
 

@@ -77,12 +77,17 @@ USES: Final[Mapping[str, Callable[[Store], object]]] = {
     "remove": lambda store: store.remove("ada", "a", 11),
     "rejudge": lambda store: store.rejudge("ada", "a", 10, make_judge()),
     "decide": lambda store: store.decide("ada", "a", "keep"),
-    # All of a group, for which its day is looked at too.
+    # A shot that is all of a group, for which its day is looked at too.
     "trash": lambda store: store.trash("ada", [request_of(photo) for photo in "ab"]),
     "finish_trash": _trash_all_but_c,
     "begin_restore": _restore_a,
     "finish_restore": _restore_a,
     "begin_purge": _purge_a,
+    "cancel_purge": lambda store: (
+        _trash_all_but_c(store),
+        store.begin_purge("ada", "run", "a"),
+        store.cancel_purge("ada", "run", "a"),
+    ),
     "finish_purge": _purge_a,
     "trashed": lambda store: [
         list(store.trashed("ada", **asked)) for asked in _TRASHED
@@ -111,7 +116,7 @@ def queries(firestore_emulator: Emulators) -> Mapping[str, Sequence[Query]]:
         for number, (name, use) in enumerate(USES.items()):
             with closing(open_store(f"firestore://piccl-indexes-{number}")) as store:
                 for photo in "ab":
-                    write(store, photo)
+                    write(store, photo, path=f"/photos/shot.{photo}")
                 store.settle("ada", MAY_1, all_similar)
                 recorded[name] = []
                 _record(patch, recorded[name])
