@@ -48,7 +48,7 @@ def build(path: Path, number: int, user_id: str = "ada") -> None:
                 height, bytes, sha256, damaged, sharpness, exposure, descriptor,
                 features, fingerprint, subject, analysed_at)
             {numbers} SELECT ?, {_ID}, printf('IMG_%07d.jpg', n),
-                printf('/home/ada/Pictures/%d/IMG_%07d.jpg', n / 1000, n),
+                printf('/photos/%d/IMG_%07d.jpg', n / 1000, n),
                 date('{FIRST_DAY}', (n / {A_DAY}) || ' days'),
                 strftime('%Y-%m-%dT%H:%M:%S', '{FIRST_DAY}',
                     (n / {A_DAY}) || ' days', ((n % {A_DAY}) * 240) || ' seconds'),
