@@ -2,6 +2,8 @@
 
 import argparse
 
+from pipeline.dates import days
+
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Where the results are, for commands that are no job."""
@@ -12,6 +14,18 @@ def add_store(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_URL,
         metavar="URL",
         help=f"where the results are: {URL_FORMS} (default: %(default)s)",
+    )
+
+
+def add_date(parser: argparse.ArgumentParser) -> None:
+    """Which days' photos."""
+    parser.add_argument(
+        "--date",
+        type=days,
+        default=(None, None),
+        metavar="D[..D]",
+        help="taken on this day, YYYY-MM-DD, or in these days, both included; either "
+        "end may be left out",
     )
 
 

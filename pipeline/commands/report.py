@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pipeline.arguments import add_store
+from pipeline.arguments import add_date, add_store
 from pipeline.check_out import check_out
-from pipeline.dates import days
 from pipeline.errors import UsageError
 from store.search import PhotoQuery
 
@@ -38,14 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="where the page goes; what is there is replaced (default: %(default)s)",
     )
-    parser.add_argument(
-        "--date",
-        type=days,
-        default=(None, None),
-        metavar="D[..D]",
-        help="taken on this day, YYYY-MM-DD, or in these days, both included; either "
-        "end may be left out",
-    )
+    add_date(parser)
     parser.add_argument(
         "--most",
         type=_count,

@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from pipeline.arguments import add_store
-from pipeline.dates import days
+from pipeline.arguments import add_date, add_store
 from pipeline.errors import UsageError
 from pipeline.printable import printable
 from store.search import REASONS, TAGS, PhotoQuery
@@ -31,14 +30,7 @@ _PAGE: Final = 500
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, metavar="U", help="whose photos")
-    parser.add_argument(
-        "--date",
-        type=days,
-        default=(None, None),
-        metavar="D[..D]",
-        help="taken on this day, YYYY-MM-DD, or in these days, both included; either "
-        "end may be left out",
-    )
+    add_date(parser)
     parser.add_argument(
         "--reason",
         action="append",
