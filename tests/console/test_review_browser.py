@@ -108,6 +108,8 @@ def test_pages_are_fit_for_everybody(
     # With something in the trash, and with what the status says of it.
     page.get_by_role("button", name="Trash shaken0.jpg").click()
     expect(page.get_by_role("status")).to_contain_text("Moved shaken0.jpg")
+    # Leaving before the page was read again would break that off.
+    expect(page.locator(".card")).to_have_count(SHAKEN - 1)
     page.get_by_text("Last actions").click()
     assert_no_overflow(page)
     assert_accessible(page)
@@ -210,6 +212,8 @@ def test_keyboard_reaches_all_of_each_page(
     page = go(visit, f"{address}/reasons/shaken")
     page.get_by_role("button", name="Trash shaken0.jpg").click()
     expect(page.get_by_role("status")).to_contain_text("Moved shaken0.jpg")
+    # Leaving before the page was read again would break that off.
+    expect(page.locator(".card")).to_have_count(SHAKEN - 1)
     for path, reached in (
         ("/", "Similar shots"),
         ("/reasons/shaken", "Trash shaken1.jpg"),
