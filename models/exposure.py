@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.areas import area_sums
+from models.compiled import compiled
+
 # Levels from this share of the brightest one on are lost in part, more the nearer:
 # a hard limit would tell much between copies of a photo with a pale sky.
 _LOST_FROM: Final = 0.85
@@ -20,9 +23,7 @@ _MOST_FLAT: Final = 0.8
 _LOST_POWER: Final = 2.0
 _FLAT_POWER: Final = 0.5
 
-# Differences of second derivatives, which see noise and little else.
-_IMMERKAER: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-# Each of its sums has six times the deviation of the pixels; the deviation is
+# Immerkaer's response has six times the deviation of the pixels; the deviation is
 # that times the mean of what is without sign.
 _TO_DEVIATION: Final = np.sqrt(np.pi / 2) / 6
 _TILE_PX: Final = 16
@@ -64,17 +65,42 @@ def _lost(rgb: NDArray[np.uint8]) -> tuple[float, float]:
     brings nothing back.
     """
     # At half size, as noise and compression would hide them.
-    levels = _halved(rgb).max(axis=2)
-    shares = np.bincount(levels.ravel(), minlength=256) / levels.size
+    counts = _levels(_halved(rgb))
+    shares = counts / counts.sum()
     top = max(int(np.searchsorted(shares.cumsum(), 1 - _LAMPS)), 1)
     nearness = (np.arange(256) / top - _LOST_FROM) / (1 - _LOST_FROM)
     return min(float(shares @ np.clip(nearness, 0, 1)), 1.0), top / 255
 
 
+@compiled
+def _levels(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """How many pixels have which level in their brightest channel, (256,)."""
+    counts = np.zeros(256, np.int64)
+    for y in range(rgb.shape[0]):
+        for x in range(rgb.shape[1]):
+            counts[max(rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2])] += 1
+    return counts
+
+
+@compiled
 def _flat(gray: NDArray[np.uint8]) -> float:
     """Share of pixels that equal all their neighbours, 0 to 1."""
-    square = np.ones((3, 3), np.uint8)
-    return float(np.mean(cv2.dilate(gray, square) == cv2.erode(gray, square)))
+    height, width = gray.shape
+    low, high = np.empty(width + 2, np.uint8), np.empty(width + 2, np.uint8)
+    flat = np.empty(width, np.uint8)
+    pixels = 0
+    for y in range(height):
+        above, here, below = gray[max(y - 1, 0)], gray[y], gray[min(y + 1, height - 1)]
+        for x in range(width):
+            low[x + 1] = min(above[x], here[x], below[x])
+        for x in range(width):
+            high[x + 1] = max(above[x], here[x], below[x])
+        low[0], high[0], low[-1], high[-1] = low[1], high[1], low[-2], high[-2]
+        for x in range(width):
+            least = min(low[x], low[x + 1], low[x + 2])
+            flat[x] = least == max(high[x], high[x + 1], high[x + 2])
+        pixels += flat.sum()
+    return pixels / gray.size
 
 
 def _noise(gray: NDArray[np.uint8]) -> float:
@@ -89,8 +115,14 @@ def _noise(gray: NDArray[np.uint8]) -> float:
 
 
 def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    size = [max(1, side // 2) for side in pixels.shape[1::-1]]
-    half = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    height, width = (max(1, side // 2) for side in pixels.shape[:2])
+    if any(side % 2 for side in pixels.shape[:2]):
+        channels = pixels.reshape(*pixels.shape[:2], -1)
+        # As OpenCV does, which takes three times as long at such sizes.
+        sums = area_sums(np.ascontiguousarray(channels), height, width)
+        means = np.rint(sums / (pixels.shape[0] * pixels.shape[1]))
+        return means.astype(np.uint8).reshape(height, width, *pixels.shape[2:])
+    half = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(half, np.uint8)
 
 
@@ -99,19 +131,43 @@ def _roughness(gray: NDArray[np.uint8]) -> float:
 
     Source: Immerkaer, Computer Vision and Image Understanding 64, 1996.
     """
-    rows, columns = ((side - 2) // _TILE_PX for side in gray.shape)
-    if rows < 1 or columns < 1:
+    if min(gray.shape) < _TILE_PX + 2:
         return 0.0
-    response = np.abs(cv2.filter2D(gray.astype(np.float32), -1, _IMMERKAER))
-
-    def means(pixels: NDArray[np.generic]) -> NDArray[np.float64]:
-        # Without the edge, where the filter has no neighbours.
-        inside = pixels[1 : 1 + rows * _TILE_PX, 1 : 1 + columns * _TILE_PX]
-        tiles = inside.reshape(rows, _TILE_PX, columns, _TILE_PX)
-        return np.asarray(tiles.mean((1, 3), np.float64).ravel())
-
-    deviations, levels = means(response) * _TO_DEVIATION, means(gray)
+    responses, levels = _tile_sums(gray) / _TILE_PX**2
     told = (levels > _BLACK) & (levels < _WHITE)
     if told.sum() >= _FEWEST_TILES:
-        deviations = deviations[told]
-    return float(np.percentile(deviations, _FLATTEST_PERCENT))
+        responses = responses[told]
+    # As `np.percentile`, in a fifth of its time.
+    rank = _FLATTEST_PERCENT / 100 * (responses.size - 1)
+    flattest = np.interp(rank, np.arange(responses.size), np.sort(responses))
+    return float(flattest * _TO_DEVIATION)
+
+
+@compiled
+def _tile_sums(gray: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Sums over each tile of Immerkaer's response, without sign, and levels, (2, T).
+
+    The response is second differences across of second differences down, which see
+    noise and little else.
+    """
+    # Without the edge, where there are no neighbours.
+    rows, columns = (gray.shape[0] - 2) // _TILE_PX, (gray.shape[1] - 2) // _TILE_PX
+    sums = np.zeros((2, rows * columns), np.int64)
+    down = np.empty(gray.shape[1], np.int16)
+    response = np.empty(columns * _TILE_PX, np.uint32)
+    level = np.empty(columns * _TILE_PX, np.uint32)
+    for row in range(rows):
+        response[:], level[:] = 0, 0
+        for y in range(row * _TILE_PX, (row + 1) * _TILE_PX):
+            above, here, below = gray[y], gray[y + 1], gray[y + 2]
+            for x in range(down.size):
+                down[x] = above[x] - 2 * here[x] + below[x]
+            for x in range(response.size):
+                # In 16 bits, which hold it, twice as many fit a register.
+                response[x] += abs(np.int16(down[x] - 2 * down[x + 1] + down[x + 2]))
+                level[x] += here[x + 1]
+        for x in range(response.size):
+            tile = row * columns + x // _TILE_PX
+            sums[0, tile] += response[x]
+            sums[1, tile] += level[x]
+    return sums

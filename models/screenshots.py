@@ -14,6 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.areas import area_sums
+from models.compiled import compiled
+
 # Part of the fingerprint of what decided: raise it with any change of a score.
 VERSION: Final = 2
 
@@ -57,9 +60,6 @@ WEIGHTS: Final = (7.3, 1.81, 1.04, 1.64, -6.35)
 INTERCEPT: Final = -4.39
 DEFAULT_THRESHOLD: Final = 0.75
 
-_NEIGHBOURS: Final = np.ones((3, 3), np.uint8)
-_UPRIGHT_LINE: Final = np.ones((_LINE_LENGTH_PX, 1), np.uint8)
-_LEVEL_LINE: Final = np.ones((1, _LINE_LENGTH_PX), np.uint8)
 # 24 bits fold into 16 by wrapping: a table of all colours would cost more than
 # everything else. Two of a screen's colours seldom share a place, and then count
 # as one. The factors are prime, so that greys spread as well.
@@ -138,13 +138,8 @@ def screen_features(
     rgb = _without_margins(rgb)
     if min(rgb.shape[:2]) < _SMALLEST_CONTENT_PX:
         return None
-    # Channel by channel: numpy is slow along an axis of three.
-    red, green, blue = cv2.split(cv2.morphologyEx(rgb, cv2.MORPH_GRADIENT, _NEIGHBOURS))
-    ranges = np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
-    # Every second row and column tells as much of large areas.
-    palette, tint, other_tints = _palette_shares(
-        rgb[::2, ::2], ranges[::2, ::2] <= _ONE_COLOUR_RANGE
-    )
+    ranges = _ranges(rgb)
+    palette, tint, other_tints = _palette_shares(rgb, ranges)
     gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
     return (
         palette,
@@ -175,12 +170,52 @@ def _without_margins(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.ascontiguousarray(rgb)
 
 
+@compiled
 def _is_plain(line: NDArray[np.uint8]) -> bool:
-    return bool((line.max(axis=0) - line.min(axis=0)).max() <= _MARGIN_RANGE)
+    for channel in range(3):
+        darkest = brightest = line[0, channel]
+        for n in range(1, len(line)):
+            darkest = min(darkest, line[n, channel])
+            brightest = max(brightest, line[n, channel])
+            if brightest - darkest > _MARGIN_RANGE:
+                return False
+    return True
+
+
+@compiled
+def _ranges(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The largest range of a channel in each 3 x 3 neighbourhood, (H, W)."""
+    height, width = rgb.shape[:2]
+    ranges = np.empty((height, width), np.uint8)
+    lines = rgb.reshape(height, 3 * width)
+    # Of three lines below each other; a pixel more at both ends repeats the rim.
+    darkest = np.empty(3 * width + 6, np.uint8)
+    brightest = np.empty(3 * width + 6, np.uint8)
+    each = np.empty(3 * width, np.uint8)
+    for y in range(height):
+        above, line, below = (
+            lines[max(y - 1, 0)],
+            lines[y],
+            lines[min(y + 1, height - 1)],
+        )
+        dark, bright = darkest[3:-3], brightest[3:-3]
+        for i in range(3 * width):
+            dark[i] = min(min(above[i], line[i]), below[i])
+            bright[i] = max(max(above[i], line[i]), below[i])
+        darkest[:3], darkest[-3:] = dark[:3], dark[-3:]
+        brightest[:3], brightest[-3:] = bright[:3], bright[-3:]
+        dark_right, bright_right = darkest[6:], brightest[6:]
+        for i in range(3 * width):
+            low = min(min(darkest[i], dark[i]), dark_right[i])
+            high = max(max(brightest[i], bright[i]), bright_right[i])
+            each[i] = high - low
+        for x in range(width):
+            ranges[y, x] = max(max(each[3 * x], each[3 * x + 1]), each[3 * x + 2])
+    return ranges
 
 
 def _palette_shares(
-    rgb: NDArray[np.uint8], flat: NDArray[np.bool_]
+    rgb: NDArray[np.uint8], ranges: NDArray[np.uint8]
 ) -> tuple[float, float, float]:
     """Share of pixels in the commonest flat colours.
 
@@ -188,51 +223,101 @@ def _palette_shares(
         Of all colours, with no more black than counts; of all but black and white;
         and of these without the commonest.
     """
-    red, green, blue = cv2.split(rgb)
-    brightest = cv2.max(cv2.max(red, green), blue)
-    darkest = cv2.min(cv2.min(red, green), blue)
-    folded = red + np.uint16(_GREEN_STEP) * green + np.uint16(_BLUE_STEP) * blue
-    # One table for pixels not flat, tinted, white and black: a masked count for
-    # each takes three times as long.
-    kind = flat * np.where(
-        brightest <= _BLACK_LEVEL, 3, np.where(darkest >= _WHITE_LEVEL, 2, 1)
-    )
-    table = np.bincount((folded + (kind << 16)).ravel(), minlength=4 << 16)
-    tints, white, black = (_peaks(counts) for counts in table.reshape(4, -1)[1:])
-    tinted = float(tints.sum() / flat.size)
-    clipped = float(white.sum() / flat.size) + min(
-        float(black.sum() / flat.size), _MOST_BLACK * tinted
-    )
-    return tinted + clipped, tinted, float(tints[:-1].sum() / flat.size)
+    peaks, pixels = _peaks(rgb, ranges)
+    tints, white, black = (float(counts.sum() / pixels) for counts in peaks)
+    clipped = white + min(black, _MOST_BLACK * tints)
+    return tints + clipped, tints, float(peaks[0, 1:].sum() / pixels)
 
 
-def _peaks(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+@compiled
+def _peaks(
+    rgb: NDArray[np.uint8], ranges: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], int]:
     """How far the commonest colours exceed the next lighter and the next darker.
 
     A screen uses one level; paper, sky and walls use several beside each other.
+
+    Returns:
+        int64, (3, _PALETTE_COLOURS): of tints, of white and of black, each the
+        commonest first, in pixels; and the number of pixels that were looked at.
     """
-    lighter, darker = np.roll(counts, -_LIGHTER_STEP), np.roll(counts, _LIGHTER_STEP)
-    excess = counts - np.maximum(lighter, darker)
-    # Sorted, not partitioned: many equal counts make that thirty times slower
-    # (numpy 2.4).
-    return np.sort(excess[excess > 0])[-_PALETTE_COLOURS:]
+    height, width = ranges.shape
+    counts = np.zeros((3, 1 << 16), np.int32)
+    seen = np.empty(((height + 1) // 2 * ((width + 1) // 2), 2), np.int32)
+    found = 0
+    # Every second row and column tells as much of large areas.
+    for y in range(0, height, 2):
+        for x in range(0, width, 2):
+            if ranges[y, x] > _ONE_COLOUR_RANGE:
+                continue
+            red, green, blue = rgb[y, x]
+            kind = 0
+            if max(red, green, blue) <= _BLACK_LEVEL:
+                kind = 2
+            elif min(red, green, blue) >= _WHITE_LEVEL:
+                kind = 1
+            folded = (red + _GREEN_STEP * green + _BLUE_STEP * blue) & 0xFFFF
+            if counts[kind, folded] == 0:
+                seen[found] = kind, folded
+                found += 1
+            counts[kind, folded] += 1
+    peaks = np.zeros((3, _PALETTE_COLOURS), np.int64)
+    for kind, folded in seen[:found]:
+        lighter = counts[kind, (folded + _LIGHTER_STEP) & 0xFFFF]
+        darker = counts[kind, (folded - _LIGHTER_STEP) & 0xFFFF]
+        excess = counts[kind, folded] - max(lighter, darker)
+        for place in range(_PALETTE_COLOURS):
+            if excess > peaks[kind, place]:
+                excess, peaks[kind, place] = peaks[kind, place], excess
+    return peaks, len(seen)
 
 
 def _lines_share(gray: NDArray[np.uint8]) -> float:
-    beside = (cv2.absdiff(gray[:, 1:], gray[:, :-1]) > _LINE_STEP).view(np.uint8)
-    below = (cv2.absdiff(gray[1:], gray[:-1]) > _LINE_STEP).view(np.uint8)
-    upright = cv2.morphologyEx(beside, cv2.MORPH_OPEN, _UPRIGHT_LINE)
-    level = cv2.morphologyEx(below, cv2.MORPH_OPEN, _LEVEL_LINE)
-    steps = cv2.countNonZero(beside) + cv2.countNonZero(below)
-    return (cv2.countNonZero(upright) + cv2.countNonZero(level)) / max(1, steps)
+    upright, beside = _in_lines(gray)
+    level, below = _in_lines(np.asarray(cv2.transpose(gray), np.uint8))
+    return (upright + level) / max(1, beside + below)
+
+
+@compiled
+def _in_lines(gray: NDArray[np.uint8]) -> tuple[int, int]:
+    """Count the steps between neighbours in a row that make upright lines, and all.
+
+    Lines are what a morphological opening leaves. OpenCV takes what is beyond the
+    rim for steps, so half a line is enough there, and moves lines down by a pixel.
+    """
+    height, width = gray.shape[0], gray.shape[1] - 1
+    half = _LINE_LENGTH_PX // 2
+    step = np.empty(width, np.uint8)
+    steps = np.zeros(width, np.uint16)
+    run = np.full(width, half, np.uint16)
+    lines = np.zeros(width, np.uint16)
+    for y in range(height + half - 1):
+        if y < height:
+            left, right = gray[y, :-1], gray[y, 1:]
+            for x in range(width):
+                apart = max(left[x], right[x]) - min(left[x], right[x])
+                step[x] = apart > _LINE_STEP
+            for x in range(width):
+                steps[x] += step[x]
+        else:
+            step[:] = 1
+        for x in range(width):
+            run[x] = run[x] + 1 if step[x] else 0
+            lines[x] += (run[x] >= _LINE_LENGTH_PX) + (_LINE_LENGTH_PX - 1) * (
+                run[x] == _LINE_LENGTH_PX
+            )
+        # What was counted of a line beyond the rim, as of here and as of the end.
+        if y == half - 1:
+            for x in range(width):
+                lines[x] -= (half - 1) * (run[x] == _LINE_LENGTH_PX)
+    for x in range(width):
+        lines[x] -= half * (run[x] >= _LINE_LENGTH_PX)
+    return int(lines.sum()), int(steps.sum())
 
 
 def _textured_tiles_share(ranges: NDArray[np.uint8]) -> float:
     height, width = ranges.shape
-    textured = (ranges >= _TEXTURE_RANGE).astype(np.float32)
-    tiles = cv2.resize(
-        textured,
-        (max(1, width // _TILE_PX), max(1, height // _TILE_PX)),
-        interpolation=cv2.INTER_AREA,
-    )
-    return float(np.mean(tiles > _FULL_TILE_SHARE))
+    textured = (ranges >= _TEXTURE_RANGE).view(np.uint8)[:, :, np.newaxis]
+    rows, columns = max(1, height // _TILE_PX), max(1, width // _TILE_PX)
+    sums = area_sums(textured, rows, columns)
+    return float(np.mean(sums > _FULL_TILE_SHARE * ranges.size))

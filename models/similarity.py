@@ -11,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.descriptors import pairwise_similarities, possible_subjects, stack
+from models.descriptors import pairwise_similarities, stack
 from models.keeper import Shot, by_time, choose_keeper
 from models.yolov3.features import TAG_BITS
 
@@ -182,18 +182,29 @@ def _follow_leaders(
         rows = start + np.flatnonzero(leader[start:stop] < 0)
         if not rows.size:
             continue
-        end = day.window_end(int(rows[-1]), options.time_s)
-        matches, likeness = day.compare(rows, slice(start, end), options)
+        # Among themselves first: who follows one of them is not compared with the rest.
+        matches, likeness = day.compare(rows, slice(start, stop), options)
         for row, match, like in zip(rows, matches, likeness, strict=True):
             if leader[row] >= 0:
                 continue
             leader[row], best[row] = row, 1.0
-            after = slice(row + 1, end)
+            after = slice(row + 1, stop)
             ahead = row + 1 - start
             # On equal terms the earlier leader stays.
             closer = match[ahead:] & (like[ahead:] > best[after])
             leader[after][closer] = row
             best[after][closer] = like[ahead:][closer]
+        leaders = rows[leader[rows] == rows]
+        rest = slice(stop, day.window_end(int(leaders[-1]), options.time_s))
+        if rest.start >= rest.stop:
+            continue
+        matches, likeness = day.compare(leaders, rest, options)
+        likeness[~matches] = -1
+        # The first of equals, so the earlier leader stays.
+        closest, nearest = likeness.argmax(0), likeness.max(0)
+        closer = nearest > best[rest]
+        leader[rest][closer] = leaders[closest[closer]]
+        best[rest][closer] = nearest[closer]
     pixels = options.method == "pixels"
     return [
         (shots[index], round(float(value), 4) if pixels else None)
@@ -216,13 +227,13 @@ class _Day:
         self._timed = np.array([shot.timed for shot in shots], np.bool_)
         self._latitude = _column(shot.latitude for shot in shots)
         self._longitude = _column(shot.longitude for shot in shots)
-        self._descriptors = stack(shot.descriptor for shot in shots)
+        self._looks = stack(shot.descriptor for shot in shots)
         subjects = [shot.subject for shot in shots]
         self._seen = np.array([subject is not None for subject in subjects], np.bool_)
         # A bit of a tag, or none for no subject.
         bits = [TAG_BITS.get(subject or "", 0) for subject in subjects]
         self._subject = np.array(bits, np.uint16)
-        self._subjects = possible_subjects(self._descriptors) | self._subject
+        self._subjects = self._looks.subjects | self._subject
         # In the dark, or all a smear, nothing is to be seen of a subject.
         self._obscured = np.array(
             [shot.subject == "" and (shot.shaken or shot.dark) for shot in shots],
@@ -251,9 +262,7 @@ class _Day:
         if options.method == "paper":
             likeness = np.ones((len(rows), len(others)), np.float32)
         else:
-            likeness = pairwise_similarities(
-                self._descriptors[rows], self._descriptors[span]
-            )
+            likeness = pairwise_similarities(self._looks[rows], self._looks[span])
         # Few photos look alike, so the rest is asked of those few alone.
         similar = likeness >= np.float32(options.similarity)
         one, other = np.nonzero(similar)

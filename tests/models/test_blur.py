@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import io
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from models import blur_cases, blur_threshold, held_out
+from models import blur, blur_cases, blur_threshold, held_out
 from models.accuracy import auc
 from models.blur import DEFAULT_THRESHOLD, laplacian_variance, sharpness
 from models.images import decode
@@ -98,6 +99,34 @@ def test_tiny_photos_are_not_judged(shape: tuple[int, int]) -> None:
 def test_strips_are_no_error(shape: tuple[int, int]) -> None:
     noise = np.random.default_rng(3).integers(0, 256, (*shape, 3), np.uint8)
     sharpness(noise)
+
+
+@pytest.mark.parametrize("shape", [(1, 512), (200, 1), (2, 201), (203, 2), (57, 301)])
+def test_loops_are_what_opencv_and_numpy_give(shape: tuple[int, int]) -> None:
+    gray = np.random.default_rng(4).integers(0, 256, shape, np.uint8)
+    pixels = np.asarray(cv2.copyMakeBorder(gray, 4, 4, 4, 4, cv2.BORDER_REFLECT_101))
+    smooth = np.asarray(cv2.GaussianBlur(gray, (0, 0), 1), np.uint8)
+    smoothed = blur._smoothed(pixels)
+    np.testing.assert_array_equal(smoothed[1:-1, 1:-1], smooth)
+    square = np.ones((7, 7), np.uint8)
+    around = np.asarray(cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, square))
+    np.testing.assert_array_equal(blur._around(pixels), around[::2])
+    for image, same, margin_px in ((gray, pixels, 4), (smooth, smoothed, 1)):
+        x, y = (part[::2].astype(float) for part in cv2.spatialGradient(image))
+        squares, directions = blur._gradient(same, margin_px)
+        np.testing.assert_array_equal(squares, (x**2 + y**2) / 64)
+        eighths = np.round(np.arctan2(y, x) * 8 / np.pi) % 8
+        np.testing.assert_array_equal(directions, eighths)
+
+
+def test_score_is_the_same_in_any_layout_and_thread(shelf: NDArray[np.uint8]) -> None:
+    odd = [np.ascontiguousarray(shelf[n:-3, : 251 - n]) for n in range(8)]
+    alone = [sharpness(rgb) for rgb in odd]
+    assert len(set(alone)) > 1
+    assert [sharpness(np.asfortranarray(rgb)) for rgb in odd] == alone
+    assert [sharpness(shelf[n:-3, : 251 - n]) for n in range(8)] == alone
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(sharpness, odd * 8)) == alone * 8
 
 
 def test_score_is_rounded_and_leaves_the_photo_alone(shelf: NDArray[np.uint8]) -> None:

@@ -16,7 +16,6 @@ from models.descriptors import (
     SUBJECT_BYTES,
     describe,
     pairwise_similarities,
-    possible_subjects,
     similarities,
     stack,
 )
@@ -110,7 +109,7 @@ def test_possible_subjects_change_no_likeness_and_may_be_missing() -> None:
         similarities(marked, [other, marked, one]), similarities(one, [other, one, one])
     )
     looks = [marked, one, describe(scene(0)), b"of another version"]
-    assert possible_subjects(stack(looks)).tolist() == [0x0102, 0, 0, 0]
+    assert stack(looks).subjects.tolist() == [0x0102, 0, 0, 0]
 
 
 def test_a_backbone_moves_the_likeness_up_and_down() -> None:

@@ -1,11 +1,13 @@
 """Exposure: what makes it lower, and what does not."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.exposure import exposure
+from models.exposure import _flat, _tile_sums, exposure
 
 
 def scene(height: int = 384, width: int = 512) -> NDArray[np.uint8]:
@@ -30,6 +32,35 @@ def test_any_size_has_an_exposure(size: tuple[int, int]) -> None:
     found = exposure(scene(*size))
     assert 0 <= found <= 1
     assert found == round(found, 4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 2), (57, 83)])
+def test_flat_is_where_opencv_finds_no_range(size: tuple[int, int]) -> None:
+    gray = (np.random.default_rng(6).random(size) > 0.9).astype(np.uint8)
+    gray[3:9, 5:11] = 7
+    ranges = cv2.morphologyEx(gray, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    assert _flat(gray) == pytest.approx(np.mean(np.asarray(ranges) == 0))
+
+
+def test_noise_is_immerkaer_s() -> None:
+    """His mask, at each pixel of the one tile there is."""
+    rng = np.random.default_rng(5)
+    gray = rng.integers(100, 110, (18, 18), np.uint8)
+    mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float64)
+    response = np.abs(cv2.filter2D(gray.astype(np.float64), -1, mask))[1:-1, 1:-1]
+    sums = _tile_sums(gray)
+    np.testing.assert_array_equal(sums, [[response.sum()], [gray[1:-1, 1:-1].sum()]])
+
+
+def test_exposure_is_the_same_in_any_layout_and_thread() -> None:
+    rgb = noisy(8)
+    odd = [np.ascontiguousarray(rgb[n:-3, : 251 - 9 * n]) for n in range(8)]
+    alone = [exposure(one) for one in odd]
+    assert len(set(alone)) > 1
+    assert [exposure(np.asfortranarray(one)) for one in odd] == alone
+    assert [exposure(rgb[n:-3, : 251 - 9 * n]) for n in range(8)] == alone
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(exposure, odd * 8)) == alone * 8
 
 
 def test_lost_light_and_lost_shadow_count() -> None:

@@ -170,6 +170,57 @@ def test_a_margin_tells_nothing(level: int) -> None:
     )
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_lines_and_tiles_are_those_of_opencv(seed: int) -> None:
+    """What goes on beyond the rim is half a line there."""
+    rgb = photo(seed)[: 300 + 7 * seed, : 200 + 31 * seed]
+    rng = np.random.default_rng(seed)
+    # Steps of no line, and many, or the share of lines would be more than enough.
+    left = rgb[:, :150]
+    left[:] = rng.integers(0, 180, left.shape)
+    for length in rng.integers(4, 60, 8):
+        x, y = rng.integers(0, rgb.shape[1]), rng.integers(0, rgb.shape[0])
+        rgb[y : y + length, x] = rgb[y, x : x + length] = 255
+        rgb[-length:, rng.integers(1, rgb.shape[1] - 1)] = 0
+        rgb[: length // 2, rng.integers(1, rgb.shape[1] - 1)] = 0
+    gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    steps = [
+        (cv2.absdiff(gray[:, 1:], gray[:, :-1]) > 12).view(np.uint8),
+        (cv2.absdiff(gray[1:], gray[:-1]) > 12).view(np.uint8),
+    ]
+    lines = [
+        cv2.morphologyEx(steps[0], cv2.MORPH_OPEN, np.ones((16, 1), np.uint8)),
+        cv2.morphologyEx(steps[1], cv2.MORPH_OPEN, np.ones((1, 16), np.uint8)),
+    ]
+    square = np.ones((3, 3), np.uint8)
+    textured = cv2.morphologyEx(rgb, cv2.MORPH_GRADIENT, square).max(axis=2) >= 4
+    size = (rgb.shape[1] // 32, rgb.shape[0] // 32)
+    tiles = cv2.resize(textured.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    features = screen_features(rgb)
+    assert features is not None
+    share = sum(map(np.sum, lines)) / sum(map(np.sum, steps))
+    assert 0 < share < 0.2
+    assert features[3] == pytest.approx(share / 0.2)
+    assert features[4] == np.mean(tiles > 0.8)
+
+
+def test_commonest_colours_are_counted_above_the_next_shades() -> None:
+    rgb = photo()[:320, :400].copy()
+    red, page, night = (200, 30, 40), (255, 255, 255), (0, 0, 0)
+    for left, colour in ((0, red), (96, page), (192, night), (240, (201, 31, 41))):
+        rgb[64:128, 40 + left : 72 + left] = colour
+    rgb[192:256, 40:200] = (20, 160, 90)
+    features = screen_features(rgb)
+    assert features is not None
+    # Every second row and column, without the rim of an area; the next shade of
+    # red takes all of red, and of black counts what is not more than twice the tints.
+    area, large = 31 * 15, 31 * 79
+    pixels = 160 * 200
+    assert features[0] == pytest.approx((large + 2 * area) / pixels, abs=0.002)
+    assert features[1] == pytest.approx(min(1, large / pixels / 0.1), abs=0.02)
+    assert features[2] == pytest.approx(0, abs=0.02)
+
+
 def test_held_out_figures(shared_photos: Path) -> None:
     scores = held_out.load(held_out.PATHS["screenshot"])
     called: dict[bool, list[bool]] = {True: [], False: []}

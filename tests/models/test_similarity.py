@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models import similarity
 from models.blur import sharpness
 from models.descriptors import (
     DESCRIPTOR_BYTES,
@@ -517,6 +518,17 @@ def test_order_of_arrival_is_nothing(
     shuffled = list(shots)
     chance.shuffle(shuffled)
     assert group_similar(shots, options) == group_similar(shuffled, options)
+
+
+@settings(deadline=None, max_examples=150)
+@given(SHOTS, METHODS)
+def test_how_many_are_compared_at_once_is_nothing(
+    shots: list[Shot], options: SimilarOptions
+) -> None:
+    at_once = group_similar(shots, options)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(similarity, "_BLOCK", 3)
+        assert group_similar(shots, options) == at_once
 
 
 @settings(deadline=None, max_examples=150)

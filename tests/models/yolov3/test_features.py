@@ -15,7 +15,6 @@ from models.descriptors import (
     FEATURE_BYTES,
     SUBJECT_BYTES,
     describe,
-    possible_subjects,
     similarities,
     stack,
 )
@@ -172,7 +171,7 @@ def test_subjects_that_are_possible(
 ) -> None:
     for features in (numbers(6, 6, 8), np.zeros((6, 6, 8), np.float32)):
         look = bytes(DESCRIPTOR_BYTES) + embed(features, "x", objects)
-        (bits,) = possible_subjects(stack([look]))
+        (bits,) = stack([look]).subjects
         assert {tag for tag, bit in TAG_BITS.items() if bits & bit} == expected
 
 
