@@ -46,6 +46,8 @@ def read_capture(exif: Exif) -> Capture:
     Args:
         exif: As Pillow reads it; its values may have any type.
     """
+    if not exif:
+        return Capture()
     details = exif.get_ifd(IFD.Exif)
     # Time tags stand in either directory, whichever the writer preferred.
     tags: dict[int, Any] = {**exif, **details}

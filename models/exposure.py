@@ -121,7 +121,8 @@ def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         # As OpenCV does, which takes three times as long at such sizes.
         sums = area_sums(np.ascontiguousarray(channels), height, width)
         means = np.rint(sums / (pixels.shape[0] * pixels.shape[1]))
-        return means.astype(np.uint8).reshape(height, width, *pixels.shape[2:])
+        shape = height, width, *pixels.shape[2:]
+        return np.asarray(means.reshape(shape), np.uint8)
     half = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(half, np.uint8)
 

@@ -6,10 +6,10 @@ derived from one working image of at most `WORKING_SIDE_PX`.
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from PIL.ExifTags import Base
 
 from models.budget import Budget
 from models.exif import Capture, read_capture
+from models.jpeg import shrink_jpeg
 
 pillow_heif.register_heif_opener()
 
@@ -28,30 +29,31 @@ Image.MAX_IMAGE_PIXELS = None
 # What Pillow warns of on broken files ends in the photo's record.
 warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
 
+# Of how a photo becomes a working image.
+VERSION: Final = 2
 WORKING_SIDE_PX: Final = 512
 DEFAULT_MAX_PIXELS: Final = 200_000_000
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "HEIF", "GIF", "TIFF", "BMP")
 
-# A reduced JPEG decode averages blocks of pixels. Leaving at least a factor of
-# two to the exact averaging keeps the result close to that of a full decode.
-_REDUCED_DECODE_FACTOR: Final = 2
-# EXIF orientation to the turn that sets the photo upright (CIPA DC-008, 4.6.4).
-_UPRIGHT: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+# By which a JPEG can be decoded reduced, at much less cost.
+_REDUCTIONS: Final = (8, 4, 2, 1)
+# That averages blocks of pixels in its own way. Leaving about a factor of two to the
+# exact averaging keeps the result close to that of a full decode; a little less, so
+# that 4,000 pixels, the width of 12 MP, are reduced by four.
+_LEFT_TO_AVERAGE: Final = 1.9
+# EXIF orientation to what sets the photo upright (CIPA DC-008, 4.6.4).
+_UPRIGHT: Final[Mapping[int, Callable[[Any], Any]]] = {
+    2: lambda stored: cv2.flip(stored, 1),
+    3: lambda stored: cv2.rotate(stored, cv2.ROTATE_180),
+    4: lambda stored: cv2.flip(stored, 0),
+    5: cv2.transpose,
+    6: lambda stored: cv2.rotate(stored, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda stored: cv2.rotate(cv2.transpose(stored), cv2.ROTATE_180),
+    8: lambda stored: cv2.rotate(stored, cv2.ROTATE_90_COUNTERCLOCKWISE),
 }
+# From here on, width and height change places.
+_LYING: Final = 5
 _BAND_PX: Final = 256
-_SWAPS_SIDES: Final = (
-    Image.Transpose.TRANSPOSE,
-    Image.Transpose.ROTATE_270,
-    Image.Transpose.TRANSVERSE,
-    Image.Transpose.ROTATE_90,
-)
 # Pillow's WebP decoder holds four frames at once, 16 bytes a pixel: 200 MP took
 # 3.1 GB, and this limit 1.6 GB.
 _MAX_PIXELS_OF: Final = {"WEBP": 100_000_000}
@@ -150,11 +152,8 @@ def read_header(data: bytes) -> Header:
     Raises:
         BadPhotoError: Empty, or not one of `FORMATS`.
     """
-    check_format(data)
     with _opened(data) as image:
-        # MPO is a JPEG with further pictures behind the first, which it shows.
-        kind = "JPEG" if image.format == "MPO" else str(image.format)
-        return Header(kind, *image.size)
+        return _header(image)
 
 
 def decode(
@@ -179,8 +178,10 @@ def decode(
         BadPhotoError: Not a photo, too large, or nothing of it can be decoded.
     """
     # Held for the header too: one that is read leniently may be another one.
-    with _BUDGET.take(1):
-        header = read_header(data)
+    with _BUDGET.take(1), _opened(data) as image:
+        header = _header(image)
+        # Of other formats it is there only when they are decoded.
+        tags = _read_exif(image) if header.format == "JPEG" else None
     max_pixels = min(max_pixels, _MAX_PIXELS_OF.get(header.format, max_pixels))
     if header.pixels > max_pixels:
         raise BadPhotoError(
@@ -189,6 +190,12 @@ def decode(
         )
     try:
         with _BUDGET.take(header.pixels):
+            if tags and not with_full_gray:
+                reduction = _reduction(header, side_px)
+                reduced = -(-header.width // reduction), -(-header.height // reduction)
+                rgb = shrink_jpeg(data, reduced, _working_size(header, side_px))
+                if rgb is not None:
+                    return _decoded(rgb, header, tags)
             return _decode(data, header, with_full_gray, side_px, damaged=False)
     except DECODER_ERRORS:
         pass
@@ -208,6 +215,7 @@ def decode(
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
+    check_format(data)
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as err:
@@ -218,39 +226,64 @@ def _opened(data: bytes) -> Iterator[Image.Image]:
         yield image
 
 
+def _header(image: Image.Image) -> Header:
+    # MPO is a JPEG with further pictures behind the first, which it shows.
+    kind = "JPEG" if image.format == "MPO" else str(image.format)
+    return Header(kind, *image.size)
+
+
+def _working_size(header: Header, side_px: int) -> tuple[int, int]:
+    scale = min(1.0, side_px / max(header.width, header.height))
+    width, height = round(header.width * scale), round(header.height * scale)
+    return max(1, width), max(1, height)
+
+
+def _reduction(header: Header, side_px: int) -> int:
+    longest, shortest = sorted((header.width, header.height), reverse=True)
+    most = min(longest / (_LEFT_TO_AVERAGE * side_px), shortest)
+    return next((by for by in _REDUCTIONS if by <= most), 1)
+
+
 def _decode(
     data: bytes, header: Header, with_full_gray: bool, side_px: int, *, damaged: bool
 ) -> DecodedPhoto:
     with _opened(data) as image:
-        longest = max(header.width, header.height)
         if not with_full_gray:
             # Only JPEG can; Pillow picks the smallest size that still covers.
-            factor = _REDUCED_DECODE_FACTOR * side_px / longest
-            width = max(1, int(header.width * factor))
-            image.draft(None, (width, max(1, int(header.height * factor))))
+            reduction = _reduction(header, side_px)
+            image.draft(None, (header.width // reduction, header.height // reduction))
         image.load()
         # After loading: TIFFs are set upright by it and lose the tag, and a PNG
         # would be loaded for its EXIF, its errors taken for errors of the EXIF.
-        orientation, capture = _read_exif(image)
-        turn = _UPRIGHT.get(orientation)
+        tags = _read_exif(image)
         # Palettes and bitmaps can not be averaged.
         if image.mode in ("P", "PA"):
             image = image.convert("RGBA" if image.has_transparency_data else "RGB")
         elif image.mode == "1":
             image = image.convert("L")
         full_gray = _full_gray(image) if with_full_gray else None
-        scale = min(1.0, side_px / longest)
-        small = image.resize(
-            (max(1, round(header.width * scale)), max(1, round(header.height * scale))),
-            Image.Resampling.BOX,
-        )
-        # Turned after shrinking: a turn at full size would copy the full frame.
-        rgb = _to_rgb(small.transpose(turn) if turn is not None else small)
+        small = image.resize(_working_size(header, side_px), Image.Resampling.BOX)
+        rgb = _to_rgb(small)
     if damaged and rgb.min() == rgb.max():
         raise BadPhotoError("damaged: nothing of it can be decoded")
+    return _decoded(rgb, header, tags, full_gray, damaged=damaged)
+
+
+def _decoded(
+    rgb: NDArray[np.uint8],
+    header: Header,
+    tags: tuple[int, Capture],
+    full_gray: NDArray[np.uint8] | None = None,
+    *,
+    damaged: bool = False,
+) -> DecodedPhoto:
+    """Set the working image upright, which costs less than to turn the full frame."""
+    orientation, capture = tags
     width, height = header.width, header.height
-    if turn in _SWAPS_SIDES:
-        width, height = height, width
+    if orientation in _UPRIGHT:
+        rgb = _UPRIGHT[orientation](rgb)
+        if orientation >= _LYING:
+            width, height = height, width
     return DecodedPhoto(
         rgb=rgb,
         full_gray=full_gray,

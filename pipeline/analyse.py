@@ -7,9 +7,8 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from models import blur, descriptors, screenshots, tags
+from models import blur, descriptors, images, screenshots, tags
 from models.darkness import network as darkness
-from models.images import WORKING_SIDE_PX
 from models.similarity import SimilarOptions
 from models.tags import parse_tag_thresholds
 from pipeline.detector import detector_settings
@@ -91,9 +90,9 @@ def analysis_settings(options: PipelineOptions) -> AnalysisSettings:
             else blur.DEFAULT_THRESHOLD
         )
     scores = fingerprint(
-        working_side_px=WORKING_SIDE_PX,
+        decode=[images.WORKING_SIDE_PX, images.VERSION],
         blur=[blurred.blur_method, blur.VERSION],
-        dark=darkness.weights_digest(dark_model),
+        dark=[darkness.weights_digest(dark_model), darkness.VERSION],
         screenshots=screenshots.VERSION,
         descriptors=descriptors.VERSION,
     )

@@ -4,18 +4,16 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
-from models.darkness.network import SCORING_BATCH, load, prepare, score
+from models.darkness.network import SCORING_BATCH, Scorer, load, prepare
 from transforms.counters import timed
 from transforms.elements import Photo
-
-if TYPE_CHECKING:
-    import keras
+from transforms.lazy_models import LazyModelHandler
 
 
 class ScoreDarkness(beam.PTransform):
@@ -27,7 +25,9 @@ class ScoreDarkness(beam.PTransform):
 
     def __init__(self, model: Path) -> None:
         super().__init__()
-        self._handler = DarknessModelHandler(model)
+        self._handler: ModelHandler[Photo, Photo, Any] = LazyModelHandler(
+            DarknessModelHandler(model)
+        )
 
     def expand(self, photos: beam.PCollection[Photo]) -> beam.PCollection[Photo]:
         return photos | "RunInference" >> RunInference(self._handler).with_output_types(
@@ -35,7 +35,7 @@ class ScoreDarkness(beam.PTransform):
         )
 
 
-class DarknessModelHandler(ModelHandler[Photo, Photo, "keras.Model"]):
+class DarknessModelHandler(ModelHandler[Photo, Photo, Scorer]):
     """Scores photos, each the same whatever else is in its batch.
 
     Args:
@@ -46,18 +46,18 @@ class DarknessModelHandler(ModelHandler[Photo, Photo, "keras.Model"]):
         super().__init__()
         self._model = model
 
-    def load_model(self) -> "keras.Model":
+    def load_model(self) -> Scorer:
         return _load_model(self._model)
 
     def run_inference(
         self,
         batch: Sequence[Photo],
-        model: "keras.Model",
+        model: Scorer,
         inference_args: Mapping[str, Any] | None = None,
     ) -> Iterator[Photo]:
         with timed("ScoreDarkness/batch"):
             inputs = np.stack([prepare(photo.decoded.rgb) for photo in batch])
-            probabilities = score(model, inputs)
+            probabilities = model.score(inputs)
         for photo, probability in zip(batch, probabilities, strict=True):
             # Rounded, so that another processor comes to the same verdict.
             yield replace(photo, dark_probability=round(float(probability), 4))
@@ -75,14 +75,14 @@ class DarknessModelHandler(ModelHandler[Photo, Photo, "keras.Model"]):
 
 # Beam holds models weakly and would load this one again for every bundle.
 @functools.cache
-def _load_model(path: Path) -> "keras.Model":
+def _load_model(path: Path) -> Scorer:
     import tensorflow as tf  # seconds, which a mere launcher need not spend
 
     try:
-        # More threads would add up in another order, and differ in the last bit.
+        # All sessions of a process share the threads that its first use asked for.
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     except RuntimeError:
         # TensorFlow is in use already, as in a test or a notebook.
         pass
-    return load(path)
+    return Scorer(load(path))

@@ -12,9 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from models.areas import area_sums
+
 if TYPE_CHECKING:
     import keras
 
+# Of `prepare` and of what is called dark whatever the network says.
+VERSION: Final = 2
 INPUT_PX: Final = 64
 # Photos in a padded batch: enough to keep a core busy, few enough to waste little.
 SCORING_BATCH: Final = 16
@@ -86,43 +90,84 @@ def prepare(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"expected uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
-    small = cv2.resize(rgb, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
-    return small.astype(np.float32) / np.float32(255)
+    height, width = rgb.shape[:2]
+    if min(height, width) < INPUT_PX:
+        small = cv2.resize(rgb, (INPUT_PX, INPUT_PX), interpolation=cv2.INTER_AREA)
+        return small.astype(np.float32) / np.float32(255)
+    # As cv2.INTER_AREA, in a third of the time, and exact.
+    sums = area_sums(np.ascontiguousarray(rgb), INPUT_PX, INPUT_PX)
+    levels = np.rint(sums / (height * width))
+    return np.asarray(levels / 255, np.float32)
 
 
 def load(path: Path = WEIGHTS) -> "keras.Model":
-    """Load a trained network, ready to predict: the shipped one, or another."""
+    """Load a trained network: the shipped one, or another."""
     import keras
 
     return keras.saving.load_model(path, compile=False)
 
 
-def score(model: "keras.Model", photos: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Score photos, each as if it were alone.
-
-    TensorFlow's last bits depend on the shape of a batch and on nothing else in
-    it, so every batch is padded to one shape.
+class Scorer:
+    """A trained network, frozen, in a session of its own. Threads may share it.
 
     Args:
-        model: From `load` or `build`.
-        photos: float32, (N, 64, 64, 3), RGB, 0 to 1, from `prepare`; any N.
+        model: From `load`, or trained after `build`.
 
-    Returns:
-        float64, (N,), probability that the photo is too dark; it is, from
-        `DEFAULT_THRESHOLD` on.
+    Raises:
+        ValueError: Its layers are not those that `build` has.
     """
-    scores = np.zeros(len(photos))
-    for start in range(0, len(photos), SCORING_BATCH):
-        part = photos[start : start + SCORING_BATCH]
-        batch = np.zeros((SCORING_BATCH, INPUT_PX, INPUT_PX, 3), np.float32)
-        batch[: len(part)] = part
-        answers = np.asarray(model(batch, training=False))
-        scores[start : start + len(part)] = answers[: len(part), 0]
-    # No training photo is as black as a covered lens, and the network is less
-    # sure of it than of a little light.
-    without_light = photos.max(axis=(1, 2, 3), initial=0) <= _NO_LIGHT
-    scores[without_light] = 1.0
-    return scores
+
+    def __init__(self, model: "keras.Model") -> None:
+        import tensorflow as tf
+
+        weights = model.get_weights()
+        *convolutions, wide, narrow = zip(weights[::2], weights[1::2], strict=True)
+        graph = tf.Graph()
+        with graph.as_default():
+            photos = tf.compat.v1.placeholder(
+                tf.float32, (SCORING_BATCH, INPUT_PX, INPUT_PX, 3)
+            )
+            x = photos
+            for kernel, bias in convolutions:
+                x = tf.nn.bias_add(tf.nn.conv2d(x, kernel, 1, "SAME"), bias)
+                x = tf.nn.max_pool2d(tf.nn.relu(x), 2, 2, "VALID")
+            x = tf.reshape(x, (SCORING_BATCH, -1))
+            x = tf.nn.relu(tf.nn.bias_add(x @ wide[0], wide[1]))
+            x = tf.nn.sigmoid(tf.nn.bias_add(x @ narrow[0], narrow[1]))
+        # More threads would add up in another order, and differ in the last bit: one,
+        # the caller's.
+        options = tf.compat.v1.ConfigProto(
+            device_count={"GPU": 0},
+            intra_op_parallelism_threads=1,
+            inter_op_parallelism_threads=-1,
+        )
+        session = tf.compat.v1.Session(graph=graph, config=options)
+        self._run = session.make_callable(x, [photos])
+
+    def score(self, photos: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Score photos, each as if it were alone.
+
+        TensorFlow's last bits depend on the shape of a batch and on nothing else in
+        it, so every batch is padded to one shape.
+
+        Args:
+            photos: float32, (N, 64, 64, 3), RGB, 0 to 1, from `prepare`; any N.
+
+        Returns:
+            float64, (N,), probability that the photo is too dark; it is, from
+            `DEFAULT_THRESHOLD` on.
+        """
+        scores = np.zeros(len(photos))
+        for start in range(0, len(photos), SCORING_BATCH):
+            part = photos[start : start + SCORING_BATCH]
+            batch = np.zeros((SCORING_BATCH, INPUT_PX, INPUT_PX, 3), np.float32)
+            batch[: len(part)] = part
+            scores[start : start + len(part)] = self._run(batch)[: len(part), 0]
+        # No training photo is as black as a covered lens, and the network is less
+        # sure of it than of a little light.
+        without_light = photos.max(axis=(1, 2, 3), initial=0) <= _NO_LIGHT
+        scores[without_light] = 1.0
+        return scores
 
 
 def weights_digest(path: Path = WEIGHTS) -> str:

@@ -179,7 +179,7 @@ class Folds:
         scores = np.zeros(len(rows))
         for fold, model in enumerate(self.models):
             inside = self.fold_of[rows] == fold
-            scores[inside] = network.score(model, pixels[inside])
+            scores[inside] = network.Scorer(model).score(pixels[inside])
         return scores
 
 

@@ -5,9 +5,12 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
+import cv2
+import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -35,8 +38,8 @@ TABLE_2 = [
 
 
 @pytest.fixture(scope="module")
-def shipped():
-    return network.load()
+def shipped() -> network.Scorer:
+    return network.Scorer(network.load())
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,18 @@ def test_prepare_averages_and_keeps_the_order_of_colours() -> None:
 
 
 @pytest.mark.parametrize(
+    "shape", [(512, 512), (384, 512), (341, 512), (64, 65), (200, 63)], ids=str
+)
+def test_prepare_is_opencvs_average_by_area(shape: tuple[int, int]) -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
+    expected = cv2.resize(rgb, (64, 64), interpolation=cv2.INTER_AREA)
+    levels = network.prepare(rgb) * 255
+    # It rounds to whole levels too, but after other errors.
+    np.testing.assert_allclose(levels, expected, atol=1.001)
+    assert np.mean(np.rint(levels) != expected) < 0.001
+
+
+@pytest.mark.parametrize(
     "rgb",
     [
         np.zeros((8, 8), np.uint8),
@@ -106,29 +121,29 @@ def test_digest_names_the_shipped_file() -> None:
     assert network.weights_digest() == expected[:12]
 
 
-def test_shipped_file_carries_no_optimizer(shipped) -> None:
+def test_shipped_file_carries_no_optimizer() -> None:
     assert network.WEIGHTS.stat().st_size < 1_500_000
-    assert getattr(shipped, "optimizer", None) is None
+    assert getattr(network.load(), "optimizer", None) is None
 
 
 def test_shipped_model_tells_almost_black_from_bright(shipped) -> None:
     almost_black = np.full((64, 64, 3), 8 / 255, np.float32)
     gray = np.full((64, 64, 3), 0.6, np.float32)
     noise = np.random.default_rng(0).uniform(0.2, 1, (64, 64, 3)).astype(np.float32)
-    scores = network.score(shipped, np.stack([almost_black, gray, noise]))
+    scores = shipped.score(np.stack([almost_black, gray, noise]))
     assert (scores >= network.DEFAULT_THRESHOLD).tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 3])
 def test_a_covered_lens_is_dark(shipped, level) -> None:
     black = np.full((1, 64, 64, 3), level / 255, np.float32)
-    assert network.score(shipped, black)[0] == 1.0
+    assert shipped.score(black)[0] == 1.0
 
 
 def test_one_small_light_is_left_to_the_network(shipped) -> None:
     lamp = np.zeros((1, 64, 64, 3), np.float32)
     lamp[0, 30, 30] = 1.0
-    assert network.score(shipped, lamp)[0] < 1.0
+    assert shipped.score(lamp)[0] < 1.0
 
 
 def test_score_of_a_photo_does_not_depend_on_its_neighbours(shipped) -> None:
@@ -138,15 +153,42 @@ def test_score_of_a_photo_does_not_depend_on_its_neighbours(shipped) -> None:
     photos = (photos * np.linspace(0, 1, len(photos))[:, None, None, None]).astype(
         np.float32
     )
-    together = network.score(shipped, photos)
-    alone = [network.score(shipped, photo[np.newaxis])[0] for photo in photos]
+    together = shipped.score(photos)
+    alone = [shipped.score(photo[np.newaxis])[0] for photo in photos]
     assert len(np.unique(together)) > 3
     np.testing.assert_array_equal(together, alone)
-    np.testing.assert_array_equal(together, network.score(network.load(), photos))
+    again = network.Scorer(network.load())
+    np.testing.assert_array_equal(together, again.score(photos))
+
+
+def test_scores_are_those_of_the_network() -> None:
+    rng = np.random.default_rng(0)
+    light = np.linspace(0.02, 0.3, network.SCORING_BATCH)[:, None, None, None]
+    photos = (rng.uniform(0, 1, (len(light), 64, 64, 3)) * light).astype(np.float32)
+    model = network.load()
+    expected = model.predict(photos, verbose=0)[:, 0]
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(network.Scorer(model).score(photos), expected, atol=1e-6)
+
+
+def test_threads_share_a_network(shipped) -> None:
+    rng = np.random.default_rng(0)
+    photos = rng.uniform(0, 0.2, (4, network.SCORING_BATCH, 64, 64, 3))
+    photos = photos.astype(np.float32)
+    expected = [shipped.score(batch) for batch in photos]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(shipped.score, np.tile(photos, (8, 1, 1, 1, 1))))
+    np.testing.assert_array_equal(together, expected * 8)
+
+
+def test_another_network_is_refused() -> None:
+    other = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Flatten()])
+    with pytest.raises(ValueError, match="not enough values to unpack"):
+        network.Scorer(other)
 
 
 def test_no_photos_have_no_scores(shipped) -> None:
-    assert network.score(shipped, np.empty((0, 64, 64, 3), np.float32)).shape == (0,)
+    assert shipped.score(np.empty((0, 64, 64, 3), np.float32)).shape == (0,)
 
 
 def test_model_card_names_the_shipped_model() -> None:
@@ -169,7 +211,7 @@ def _labelled(folder: Path, label: str) -> list[Path]:
 def test_shipped_model_on_the_photos_it_has_seen(shared_photos: Path, shipped) -> None:
     """Most of these trained it: this guards the file, it measures nothing new."""
     too_dark, meant = (
-        network.score(shipped, _prepared(_labelled(shared_photos / "dark", label)))
+        shipped.score(_prepared(_labelled(shared_photos / "dark", label)))
         for label in ("too dark", "dark on purpose")
     )
     assert accuracy.auc(too_dark, meant) >= 0.95
@@ -181,7 +223,7 @@ def test_no_ordinary_photo_is_dark(shared_photos: Path, shipped) -> None:
     """Two of these lie in dark/ as well; none of the others trained it."""
     photos = _labelled(shared_photos / "detect", "boxes")
     assert len(photos) > 600
-    scores = network.score(shipped, _prepared(photos))
+    scores = shipped.score(_prepared(photos))
     assert (scores >= network.DEFAULT_THRESHOLD).sum() == 0
 
 
@@ -202,6 +244,6 @@ def test_photos_made_too_dark_are_found_and_those_made_meant_are_not(
             if kind in ("one lamp", "5 stops under-exposed"):  # not always found
                 continue
             made = [make(rgb, np.random.default_rng(seed)) for seed in range(5)]
-            scores = network.score(shipped, np.stack([*map(network.prepare, made)]))
+            scores = shipped.score(np.stack([*map(network.prepare, made)]))
             called = (scores >= network.DEFAULT_THRESHOLD).mean()
             assert called == 1 if dark else called <= 0.2, kind

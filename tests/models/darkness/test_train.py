@@ -116,11 +116,10 @@ def test_one_seed_trains_one_network(monkeypatch) -> None:
     assert epochs == [0, 1] * 2
     for a, b in zip(one.get_weights(), same.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    learned = network.score(one, _examples().pixels)
+    learned = network.Scorer(one).score(_examples().pixels)
     keras.utils.set_random_seed(3)
-    assert not np.array_equal(
-        learned, network.score(network.build(), _examples().pixels)
-    )
+    fresh = network.Scorer(network.build()).score(_examples().pixels)
+    assert not np.array_equal(learned, fresh)
 
 
 def test_a_batch_of_variants_is_balanced_and_the_papers_is_not_varied() -> None:
@@ -149,9 +148,12 @@ def test_no_fold_is_scored_by_a_network_that_saw_it(monkeypatch) -> None:
         return len(taught)  # in place of a network
 
     monkeypatch.setattr(train, "train", remember)
-    monkeypatch.setattr(
-        train.network, "score", lambda model, pixels: np.full(len(pixels), model)
-    )
+
+    class Constant:
+        def __init__(self, model: int) -> None:
+            self.score = lambda pixels: np.full(len(pixels), model)
+
+    monkeypatch.setattr(train.network, "Scorer", Constant)
     folds = train.train_folds(examples, folds=3, seed=0)
     scores = folds.score(examples.pixels, np.arange(24))
     np.testing.assert_array_equal(scores, folds.fold_of + 1)
