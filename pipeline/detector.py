@@ -1,12 +1,13 @@
 """Which detector a job uses: the one that was named, or one that was fetched."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from models import tags
-from models.images import WORKING_SIDE_PX
+from models import images, tags
 from models.yolov3 import boxes, features
-from models.yolov3.cfg import CfgError
-from models.yolov3.weights import WeightsError
+from models.yolov3.cfg import CfgError, load_cfg
+from models.yolov3.weights import WeightsError, read_weights
 from pipeline.errors import UsageError
 from pipeline.fingerprints import fingerprint, of_file
 from pipeline.known_weights import (
@@ -16,7 +17,11 @@ from pipeline.known_weights import (
     weights_folder,
 )
 from pipeline.options import NO_DETECTOR, DetectorOptions
-from transforms.detect_objects import DetectorModelHandler, DetectorSettings
+from transforms.detect_objects import (
+    DetectorModelHandler,
+    DetectorSettings,
+    class_names,
+)
 
 
 def detector_settings(
@@ -61,11 +66,23 @@ def detector_settings(
             names=of_file(names) if names else None,
             precision=options.detect_precision,
             resize=options.detect_resize,
-            working_side_px=WORKING_SIDE_PX,
+            working_side_px=images.WORKING_SIDE_PX,
             full_decode=full_decode,
-            versions=[boxes.VERSION, features.VERSION, tags.VERSION],
+            versions=[images.VERSION, boxes.VERSION, features.VERSION, tags.VERSION],
         ),
     )
+
+
+def check(settings: DetectorSettings) -> None:
+    """Refuse files that `load` would refuse, without TensorFlow, which takes seconds.
+
+    Raises:
+        UsageError: A file is not what it should be; the text names it.
+    """
+    with _naming_files(settings):
+        network = load_cfg(settings.cfg)
+        read_weights(settings.weights, network)
+        class_names(settings.names, network.classes)
 
 
 def load(settings: DetectorSettings) -> None:
@@ -74,9 +91,16 @@ def load(settings: DetectorSettings) -> None:
     Raises:
         UsageError: A file is not what it should be; the text names it.
     """
+    with _naming_files(settings):
+        DetectorModelHandler(settings).load_model()
+
+
+@contextlib.contextmanager
+def _naming_files(settings: DetectorSettings) -> Iterator[None]:
+    """Tell the user which file is wrong, and what can be done about it."""
     cfg, weights, names = settings.cfg, settings.weights, settings.names
     try:
-        DetectorModelHandler(settings).load_model()
+        yield
     except CfgError as err:
         raise UsageError(f"{cfg}: {err}") from err
     except WeightsError as err:

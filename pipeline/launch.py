@@ -2,14 +2,21 @@
 
 import argparse
 import contextlib
+import gc
 import io
 import os
 import sys
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    StandardOptions,
+)
 
 from pipeline.errors import Parser, UsageError
 from transforms.counters import NAMESPACE
@@ -85,6 +92,18 @@ def streams_here(options: PipelineOptions) -> bool:
     return options.view_as(StandardOptions).runner == _LOCAL_STREAM_RUNNER
 
 
+def threads_here(options: PipelineOptions) -> int:
+    """How many threads of this process are the workers; 0 if they are elsewhere."""
+    direct = options.view_as(DirectOptions)
+    if options.view_as(StandardOptions).runner != _LOCAL_RUNNER:
+        return 0
+    if direct.direct_running_mode == "multi_processing":
+        return 0
+    # Beam's own default, and what it takes 0 for.
+    wanted = direct.direct_num_workers
+    return (os.cpu_count() or 1) if wanted == 0 else (wanted or 1)
+
+
 def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
     """An empty pipeline.
 
@@ -112,29 +131,55 @@ def _check_known(beam_args: Sequence[str]) -> None:
 
 
 @contextlib.contextmanager
-def without_stderr() -> Iterator[None]:
-    """Drop what is written to stderr, also from below Python.
+def without_native_stderr() -> Iterator[None]:
+    """Keep stderr for Python: drop what is written there from below it.
 
-    TensorFlow greets and comments there, whatever its log level is set to. For the
-    whole process stderr is gone meanwhile, so this comes before any thread starts.
+    TensorFlow greets and comments there, whatever its log level is set to, and libpng
+    warns. It is so for the whole process, so this comes before any thread starts.
     """
     sys.stderr.flush()
-    stderr = os.dup(2)
-    with open(os.devnull, "wb") as devnull:
-        os.dup2(devnull.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
+    with contextlib.ExitStack() as stack:
+        native = os.dup(2)
+        stack.callback(os.close, native)
+        if _is_native(sys.stderr):
+            encoding, errors = sys.stderr.encoding, sys.stderr.errors
+            shown = open(  # noqa: SIM115 - the stack closes it
+                os.dup(2), "w", buffering=1, encoding=encoding, errors=errors
+            )
+            stack.enter_context(shown)
+            stack.enter_context(contextlib.redirect_stderr(shown))
+        with open(os.devnull, "wb") as devnull:
+            os.dup2(devnull.fileno(), 2)
+        stack.callback(os.dup2, native, 2)
+        yield
 
 
-def import_tensorflow() -> None:
-    """Import TensorFlow, with all that it does and says at its first use."""
-    import tensorflow as tf
+def _is_native(file: TextIO) -> bool:
+    try:
+        return file.fileno() == 2
+    except io.UnsupportedOperation:
+        return False
 
-    # It looks for a GPU, and says that there is none.
-    tf.config.list_physical_devices()
+
+def check_models(settings: "AnalysisSettings") -> None:
+    """Refuse files that hold no models, without TensorFlow, which takes seconds.
+
+    Raises:
+        UsageError: A file is not what it should be; the text names it.
+    """
+    from pipeline.detector import check
+
+    try:
+        with zipfile.ZipFile(settings.dark_model) as parts:
+            # Reads all of it.
+            is_whole = parts.testzip() is None
+            names = parts.namelist()
+    except (zipfile.BadZipFile, zlib.error, OSError):
+        is_whole, names = False, []
+    if not is_whole or not {"config.json", "model.weights.h5"} <= set(names):
+        raise UsageError(f"--dark-model: no model in {settings.dark_model}")
+    if settings.detector is not None:
+        check(settings.detector)
 
 
 def load_models(settings: "AnalysisSettings") -> None:
@@ -146,7 +191,7 @@ def load_models(settings: "AnalysisSettings") -> None:
     from pipeline.detector import load
     from transforms.score_darkness import DarknessModelHandler
 
-    with without_stderr():
+    with without_native_stderr(), contextlib.redirect_stderr(io.StringIO()):
         import_tensorflow()
         try:
             DarknessModelHandler(settings.dark_model).load_model()
@@ -156,6 +201,14 @@ def load_models(settings: "AnalysisSettings") -> None:
             ) from err
         if settings.detector is not None:
             load(settings.detector)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow, with all that it does and says at its first use."""
+    import tensorflow as tf
+
+    # It looks for a GPU, and says that there is none.
+    tf.config.list_physical_devices()
 
 
 def run_job(pipeline: beam.Pipeline, *, show_errors: bool = False) -> dict[str, int]:
@@ -168,6 +221,8 @@ def run_job(pipeline: beam.Pipeline, *, show_errors: bool = False) -> dict[str, 
     Returns:
         Our counters by name.
     """
+    # Beam's modules stay, and need not be searched for garbage.
+    gc.freeze()
     # It prints what it then raises, once for every worker that failed.
     shown = sys.stderr if show_errors else io.StringIO()
     with contextlib.redirect_stderr(shown):

@@ -118,7 +118,9 @@ def _state() -> tuple[int, int, str]:
     dead = sum(n for name, n in counts.items() if name.startswith("dead_letters/"))
     finished = sum(counts[name] for name in _DONE) + dead
     if not finished:
-        return total, 0, "Listing photos"
+        # The first photos wait for them.
+        is_loading = counts["photos_decoded"] > 0
+        return total, 0, "Loading the models" if is_loading else "Listing photos"
     if counts["days_grouped"]:
         return total, finished, f"Grouping days ({counts['days_grouped']:,})"
     return total, finished, "Analysing photos"

@@ -1,6 +1,5 @@
 """A user's day in the tables: reading it, and writing what was decided."""
 
-import dataclasses
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -93,7 +92,7 @@ def read_pending_days(
 def _write_outcome(
     db: sqlite3.Connection, user_id: str, photo_id: str, outcome: DayOutcome
 ) -> None:
-    row = dataclasses.asdict(outcome) | {"user": user_id, "id": photo_id}
+    row = vars(outcome) | {"user": user_id, "id": photo_id}
     db.execute(
         'UPDATE photos SET "delete" = :delete WHERE user_id = :user AND id = :id',
         row,

@@ -29,7 +29,10 @@ from store.sqlite_rows import (
     update_row,
 )
 
-_NOT_GROUPED: Final = DayOutcome()
+# Columns of `deletions` until the day is grouped.
+_NOT_GROUPED: Final = {
+    name: value for name, value in vars(DayOutcome()).items() if name != "delete"
+}
 
 
 def read_state(
@@ -81,22 +84,21 @@ def write_photo(
         if meta.generation < oldest:
             return known.pending
     pending = {meta.date} if known is None else {meta.date} | known.days
-    if detected is None:
-        detected = _detected_before(db, meta)
+    if known is not None:
+        detected = detected or _detected_before(db, meta)
+        unsettle(db, meta.user_id, meta.id)
     if detected is not None:
         scores = dataclasses.replace(scores, objects=detected.objects)
     judged = judge(scores)
     assert judged.verdicts is not None
     assert judged.tags is not None
-    unsettle(db, meta.user_id, meta.id)
     db.execute(
         "INSERT INTO users (id) VALUES (?) ON CONFLICT DO NOTHING", (meta.user_id,)
     )
-    outcome = dataclasses.asdict(_NOT_GROUPED)
-    del outcome["delete"]
     put_photo(
         db,
-        dataclasses.asdict(meta)
+        # All values are plain, which `asdict` would copy one by one.
+        vars(meta)
         | {
             "subject": judged.tags.subject,
             "features": detected.features if detected else None,
@@ -105,15 +107,15 @@ def write_photo(
             "analysed_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         | _inherited(known, meta),
-        tags=dataclasses.asdict(judged.tags)
+        tags=vars(judged.tags)
         | named
         | {
             "objects": detected.objects if detected else None,
             "detector": detected.detector if detected else None,
         },
-        deletions=dataclasses.asdict(judged.verdicts)
+        deletions=vars(judged.verdicts)
         | named
-        | outcome
+        | _NOT_GROUPED
         | {"sharpness": meta.sharpness},
     )
     return frozenset(pending)

@@ -3,6 +3,7 @@
 Whatever changes something here does it in a transaction of its caller.
 """
 
+import functools
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -131,13 +132,17 @@ def update_row(
 
 
 def _upsert(db: sqlite3.Connection, table: str, row: Row) -> None:
-    columns = ", ".join(f'"{name}"' for name in row)
-    values = ", ".join(f":{name}" for name in row)
-    changes = ", ".join(f'"{name}" = excluded."{name}"' for name in row)
-    db.execute(
+    db.execute(_upsert_of(table, tuple(row)), row)
+
+
+@functools.cache
+def _upsert_of(table: str, names: tuple[str, ...]) -> str:
+    columns = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join(f":{name}" for name in names)
+    changes = ", ".join(f'"{name}" = excluded."{name}"' for name in names)
+    return (
         f"INSERT INTO {table} ({columns}) VALUES ({values}) "
-        f"ON CONFLICT (user_id, id) DO UPDATE SET {changes}",
-        row,
+        f"ON CONFLICT (user_id, id) DO UPDATE SET {changes}"
     )
 
 

@@ -17,7 +17,8 @@ CALLS: Final = {
     "count": ("Counters", ""),
     "_count": ("Counters", ""),
     "observe": ("Distributions", ""),
-    "timed": ("Distributions", "ms/"),
+    "timed": ("Distributions", "us/"),
+    "timed_each": ("Distributions", "us/"),
 }
 
 

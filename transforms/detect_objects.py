@@ -22,6 +22,7 @@ from models.yolov3.detector import (
 from models.yolov3.features import embed
 from transforms.counters import timed
 from transforms.elements import Photo
+from transforms.lazy_models import LazyModelHandler
 
 _LOADING: Final = threading.Lock()
 
@@ -55,7 +56,9 @@ class DetectObjects(beam.PTransform):
 
     def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
-        self._handler = DetectorModelHandler(settings)
+        self._handler: ModelHandler[Photo, Photo, Any] = LazyModelHandler(
+            DetectorModelHandler(settings)
+        )
 
     def expand(self, photos: beam.PCollection[Photo]) -> beam.PCollection[Photo]:
         return photos | "RunInference" >> RunInference(self._handler).with_output_types(
@@ -132,13 +135,27 @@ class DetectorModelHandler(ModelHandler[Photo, Photo, NamedDetector]):
 @functools.cache
 def _load_model(settings: DetectorSettings) -> NamedDetector:
     detector = load_detector(settings.cfg, settings.weights, settings.precision)
-    classes = detector.network.classes
-    if settings.names is not None:
-        text = settings.names.read_text("utf-8")
-        return NamedDetector(detector, parse_names(text, classes))
+    return NamedDetector(
+        detector, class_names(settings.names, detector.network.classes)
+    )
+
+
+def class_names(file: Path | None, classes: int) -> tuple[str, ...]:
+    """What the classes of a network are called.
+
+    Args:
+        file: One name a line; None for those of COCO.
+        classes: Their number.
+
+    Raises:
+        ValueError: The names are not as many.
+        OSError: The file can not be read.
+    """
+    if file is not None:
+        return parse_names(file.read_text("utf-8"), classes)
     if classes != len(COCO_NAMES):
         raise ValueError(
             f"a network of {classes} classes needs their names, as --detect-names; "
             f"those of COCO are {len(COCO_NAMES)}"
         )
-    return NamedDetector(detector, COCO_NAMES)
+    return COCO_NAMES

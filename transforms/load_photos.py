@@ -92,9 +92,12 @@ class _LoadPhotoDoFn(beam.DoFn):
         check_size(event.size_bytes, _MAX_BYTES)
         with _ENCODED.take(event.size_bytes):
             data, event = read_photo(event, check_format, _MAX_BYTES)
-            decoded = decode(
-                data, max_pixels=self._max_pixels, with_full_gray=self._with_full_gray
-            )
+            with timed("LoadPhotos/decode"):
+                decoded = decode(
+                    data,
+                    max_pixels=self._max_pixels,
+                    with_full_gray=self._with_full_gray,
+                )
         count("photos_decoded")
         observe("bytes/photo", len(data))
         return Photo(

@@ -7,7 +7,7 @@ import apache_beam as beam
 from apache_beam.pvalue import DoOutputsTuple, TaggedOutput
 
 from transforms.buckets import ListingError, folder_prefix, is_there, list_photos
-from transforms.counters import count
+from transforms.counters import count, timed_each
 from transforms.dead_letters import DEAD, DeadOutput, dead_letter
 from transforms.elements import LOCAL_BUCKET, DeadLetter, UploadEvent
 from transforms.store_dofn import StoreDoFn
@@ -73,7 +73,8 @@ class _ListDoFn(beam.DoFn):
         self, address: str
     ) -> Iterator[UploadEvent | _FolderOutput | DeadOutput]:
         is_empty = True
-        for found in list_photos(address, self._user_id):
+        listing = list_photos(address, self._user_id)
+        for found in timed_each("ListUploads", listing):
             if found.path in self._leave_out:
                 continue
             count("photos_listed")

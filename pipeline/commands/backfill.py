@@ -32,6 +32,9 @@ Options that are not listed here go to Apache Beam, as --runner=DataflowRunner."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from pipeline.profile import Profiler
+
+    parser.set_defaults(profiler=Profiler())
     # Beam takes a second to import, which other commands need not spend.
     from pipeline.launch import add_job_options
 
@@ -39,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--user", required=True, metavar="U", help="whose photos")
     parser.add_argument(
         "--json", action="store_true", help="print the summary as JSON on stdout"
+    )
+    parser.add_argument(
+        "--profile", action="store_true", help="show where the time went, step by step"
     )
     add_job_options(parser, _groups())
 
@@ -49,14 +55,25 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     from pipeline.analyse import analysis_settings
     from pipeline.backfill import build_backfill
     from pipeline.detector import hint_for_tags
-    from pipeline.launch import load_models, new_pipeline, pipeline_options, run_job
+    from pipeline.launch import (
+        check_models,
+        new_pipeline,
+        pipeline_options,
+        run_job,
+        threads_here,
+        without_native_stderr,
+    )
     from pipeline.options import DetectorOptions
+    from pipeline.profile import print_profile
     from pipeline.progress import show_progress
     from pipeline.summary import print_summary, summarise
     from store.records import StoreError
     from store.urls import open_store
+    from transforms.counters import profile_here
 
     options = pipeline_options(beam_args, args, _groups())
+    if args.profile and not threads_here(options):
+        raise UsageError("--profile: only where the workers are threads of the command")
     check_user(args.user)
     addresses = [os.path.expanduser(address) for address in args.photos]
     check_addresses(addresses, args.user, prune=args.prune or args.prune_folders)
@@ -69,13 +86,12 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     check_dead_letters(args.dead_letters, store.files)
     pipeline = new_pipeline(options)
 
-    # Named, because a running job has stderr to itself.
-    console = Console(file=sys.stderr)
-    console.print("Loading the models")
-    load_models(settings)
+    check_models(settings)
     started_s = time.monotonic()
     # A failed job leaves its half-written files there, not beside the photos.
-    with tempfile.TemporaryDirectory() as temporary:
+    with without_native_stderr(), tempfile.TemporaryDirectory() as temporary:
+        # Named, because a running job has stderr to itself.
+        console = Console(file=sys.stderr)
         letters = args.dead_letters
         if not letters.startswith("gs://"):
             letters = os.path.join(temporary, "dead-letters.jsonl")
@@ -89,17 +105,25 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
             prune=args.prune,
             prune_folders=args.prune_folders,
         )
+        args.profiler.start_job()
+        profile_here(args.profiler.steps if args.profile else None)
         with show_progress(console):
             counters = run_job(pipeline, show_errors=args.traceback)
         if letters != args.dead_letters:
             shutil.move(letters, args.dead_letters)
     summary = summarise(counters, store.counts(args.user), time.monotonic() - started_s)
     store.close()
+    profile = args.profiler.profile(threads_here(options)) if args.profile else None
     if args.json:
-        json.dump(summary.as_json(), sys.stdout, indent=2)
+        told = summary.as_json()
+        if profile is not None:
+            told["profile"] = profile.as_json()
+        json.dump(told, sys.stdout, indent=2)
         print()
         return 0
     print_summary(Console(), summary)
+    if profile is not None:
+        print_profile(Console(), profile)
     if summary.dead:
         print(f"What could not be analysed, and why: {args.dead_letters}")
     if settings.detector is None and summary.with_tags < summary.photos:

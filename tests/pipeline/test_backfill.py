@@ -1,13 +1,17 @@
 """The whole backfill on real photos, as a person runs it."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
 import apache_beam as beam
 import pytest
+import simplejpeg
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import PipelineVisitor
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -17,6 +21,8 @@ from PIL import Image
 from pipeline.__main__ import main
 from pipeline.analyse import analysis_settings
 from pipeline.backfill import build_backfill
+from transforms.detect_objects import DetectorModelHandler
+from transforms.score_darkness import DarknessModelHandler
 
 
 @pytest.fixture(scope="module")
@@ -110,17 +116,66 @@ def test_a_photo_is_decoded_once(tmp_path, jpeg, backfill, monkeypatch) -> None:
     folder.mkdir()
     for i in range(5):
         (folder / f"{i}.jpg").write_bytes(jpeg(i, taken_at="2024:05:01 12:00:00"))
+    Image.new("RGB", (800, 600), "teal").save(folder / "drawn.png")
 
     decodes: Counter[str] = Counter()
-    get_decoder = Image._getdecoder
+    get_decoder, decode_jpeg = Image._getdecoder, simplejpeg.decode_jpeg
 
-    def counted(mode, decoder_name, *args):
+    def by_pillow(mode, decoder_name, *args):
         decodes[decoder_name] += 1
         return get_decoder(mode, decoder_name, *args)
 
-    monkeypatch.setattr(Image, "_getdecoder", counted)
+    def by_simplejpeg(*args, **kwargs):
+        decodes["simplejpeg"] += 1
+        return decode_jpeg(*args, **kwargs)
+
+    monkeypatch.setattr(Image, "_getdecoder", by_pillow)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", by_simplejpeg)
     assert backfill(folder, db=tmp_path / "piccl.db") == 0
-    assert decodes == {"jpeg": 5}
+    assert decodes == {"simplejpeg": 5, "zip": 1}
+
+
+@pytest.mark.parametrize("handler", [DarknessModelHandler, DetectorModelHandler])
+def test_models_are_loaded_only_for_photos_that_need_them(
+    handler, tmp_path, jpeg, backfill, tiny_weights, monkeypatch
+) -> None:
+    folder, db = tmp_path / "photos", tmp_path / "piccl.db"
+    folder.mkdir()
+    for i in range(5):
+        (folder / f"{i}.jpg").write_bytes(jpeg(i))
+    assert backfill(folder, db=db, flags=(tiny_weights,)) == 0
+
+    def load_model(_: object) -> None:
+        raise AssertionError("it was loaded")
+
+    monkeypatch.setattr(handler, "load_model", load_model)
+    assert backfill(folder, db=db, flags=(tiny_weights,)) == 0
+    (folder / "new.jpg").write_bytes(jpeg(5))
+    assert backfill(folder, db=db, flags=(tiny_weights,)) == 1
+
+
+def test_skipping_needs_no_tensorflow(tmp_path, jpeg, backfill, tiny_weights) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(jpeg(1))
+    db = tmp_path / "piccl.db"
+    assert backfill(tmp_path / "photos", db=db, flags=(tiny_weights,)) == 0
+    arguments = ["backfill", f"{tmp_path}/photos", "--user=me", tiny_weights]
+    code = f"""if True:
+        import sys
+        from pipeline.__main__ import main
+        assert main({[*arguments, f"--store=sqlite:///{db}"]}) == 0
+        assert "apache_beam" in sys.modules
+        print([name for name in ("tensorflow", "keras") if name in sys.modules])
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.fixture

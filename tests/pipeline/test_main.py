@@ -1,16 +1,19 @@
 """What is typed wrong gets one clear line and exit code 2."""
 
 import contextlib
+import io
 import json
 import os
 import pty
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from models.darkness.network import WEIGHTS
 from pipeline.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
@@ -140,10 +143,61 @@ def test_dark_model_that_is_not_there(photos, capsys) -> None:
     assert "nowhere.keras" in line
 
 
-def test_dark_model_that_is_no_model(photos, tmp_path, capsys) -> None:
-    (tmp_path / "bad.keras").write_text("no model")
-    assert main(["backfill", str(photos), "--user=me", "--dark-model=bad.keras"]) == 2
-    assert "no model in bad.keras" in capsys.readouterr().err
+def _cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _damaged(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def _of_something_else(_: bytes) -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as parts:
+        parts.writestr("notes.txt", "no model")
+    return whole.getvalue()
+
+
+@pytest.mark.parametrize(
+    "change", [lambda _: b"no model", _cut, _damaged, _of_something_else]
+)
+def test_dark_model_that_is_no_model(change, photos, tmp_path, capsys) -> None:
+    (tmp_path / "bad.keras").write_bytes(change(WEIGHTS.read_bytes()))
+    line = _complaint(capsys, "backfill", photos, "--user=me", "--dark-model=bad.keras")
+    assert "no model in bad.keras" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "complaint"),
+    [
+        ("tiny.weights", _cut, "bytes too short for this cfg"),
+        ("tiny.weights", lambda data: data[:-4] + b"\0\0\xc0\x7f", "not finite"),
+        ("tiny.cfg", lambda _: b"[net]", "tiny.cfg"),
+        ("tiny.cfg", lambda data: data.replace(b"classes=80", b"classes=79"), "tiny"),
+    ],
+    ids=["cut", "nan", "no layers", "classes"],
+)
+def test_detector_that_is_none(
+    name, change, complaint, photos, tmp_path, tiny_weights, capsys
+) -> None:
+    weights = Path(tiny_weights.partition("=")[2])
+    for file in (weights, weights.with_suffix(".cfg")):
+        data = file.read_bytes()
+        (tmp_path / file.name).write_bytes(change(data) if file.name == name else data)
+    line = _complaint(
+        capsys, "backfill", photos, "--user=me", f"--weights={tmp_path}/tiny.weights"
+    )
+    assert complaint in line
+
+
+def test_names_that_are_not_as_many(photos, tmp_path, tiny_weights, capsys) -> None:
+    names = tmp_path / "a.names"
+    names.write_text("cat\ndog\n")
+    line = _complaint(
+        capsys, "backfill", photos, "--user=me", tiny_weights, f"--detect-names={names}"
+    )
+    assert "a.names" in line
 
 
 def test_prune_of_a_single_file(photos, capsys) -> None:

@@ -127,7 +127,7 @@ def test_what_was_found_in_a_day_is_observed(measured, url, store) -> None:
         _ = days | GroupSimilar(url, SimilarOptions())
     assert metrics.counters == {"days_grouped": 2, "photos_regrouped": 6}
     seen = metrics.distributions
-    assert seen["ms/GroupSimilar"].count == seen["day/photos"].count == 2
+    assert seen["us/GroupSimilar"].count == seen["day/photos"].count == 2
     # The other day is empty.
     found = {name: (seen[name].min, seen[name].max) for name in seen if "day" in name}
     assert found == {

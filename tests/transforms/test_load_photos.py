@@ -98,7 +98,7 @@ def test_size_and_time_are_observed(tmp_path: Path, measured) -> None:
         _ = p | beam.Create([event]) | LoadPhotos(_LIMIT)
     size = metrics.distributions["bytes/photo"]
     assert (size.count, size.sum) == (1, event.size_bytes)
-    assert metrics.distributions["ms/LoadPhotos"].count == 1
+    assert metrics.distributions["us/LoadPhotos"].count == 1
 
 
 def test_full_gray_is_kept_if_asked_for(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_photo_older_than_what_is_stored_counts_no_verdict(measured, url) -> Non
         store.settle("ann", DAY, lambda _: {})
     metrics = _write(measured, url, _photo(announced_at_s=time.time()), days=0)
     assert metrics.counters == {"photos_analysed": 1}
-    assert set(metrics.distributions) == {"ms/WritePhotos"}
+    assert set(metrics.distributions) == {"us/WritePhotos"}
 
 
 def test_verdict_of_a_repeated_transaction_is_counted_once(tmp_path) -> None:
@@ -151,7 +151,7 @@ def test_time_from_announcement_to_document_is_observed(measured, url) -> None:
     assert 5_000 <= seen.min <= 5_000 + took_ms + 1
     assert 3_600_000 <= seen.max <= 3_600_000 + took_ms + 1
     assert metrics.counters["documents_late"] == 1
-    assert metrics.distributions["ms/WritePhotos"].count == 3
+    assert metrics.distributions["us/WritePhotos"].count == 3
 
 
 def test_objects_of_an_analysed_photo_are_added(measured, url) -> None:
@@ -165,7 +165,7 @@ def test_objects_of_an_analysed_photo_are_added(measured, url) -> None:
         )
     # What is not there is not judged.
     assert metrics.counters == {"photos_tagged": 3, "tags/some": 2}
-    assert metrics.distributions["ms/WriteObjects"].count == 3
+    assert metrics.distributions["us/WriteObjects"].count == 3
     with closing(open_store(url)) as store:
         assert [json.loads(p["objects"])[0][0] for p in store.search(_ALL)] == [
             "dog",
@@ -179,4 +179,4 @@ def test_removed_photos_are_counted_and_timed(measured, url) -> None:
     with measured() as (p, metrics):
         _ = p | beam.Create([event, replace(event, name="other")]) | RemovePhotos(url)
     assert metrics.counters == {"photos_removed": 1}
-    assert metrics.distributions["ms/RemovePhotos"].count == 2
+    assert metrics.distributions["us/RemovePhotos"].count == 2
