@@ -104,12 +104,13 @@ def convolution(
         per_channel = layer.filters // layer.in_channels
         shape = (layer.size, layer.size, layer.in_channels, per_channel)
         # TensorFlow 2.21 aborts while it optimizes a graph whose depthwise
-        # convolutions have paddings of their own.
+        # convolutions have paddings of their own; to pad first takes time.
+        is_same = layer.stride == 1 and layer.size == 2 * layer.padding + 1
         return tf.nn.depthwise_conv2d(
-            tf.pad(x, padding),
+            x if is_same else tf.pad(x, padding),
             tf.reshape(kernel, shape),
             (1, layer.stride, layer.stride, 1),
-            "VALID",
+            "SAME" if is_same else "VALID",
         )
     # Group by group: TensorFlow has no gradient of a grouped one on the CPU.
     parts = zip(

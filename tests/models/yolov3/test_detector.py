@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models.yolov3 import detector as detector_module
+from models.yolov3 import fused
 from models.yolov3.boxes import prepare
 from models.yolov3.cfg import CfgError, parse_cfg
 from models.yolov3.detector import (
@@ -248,6 +250,25 @@ def test_bf16_is_another_precision_of_the_same(
         difference = np.abs(exact - rounded).mean() / exact.std()
         # A bfloat16 has 8 bits; measured 0.02 to 0.05.
         assert 1e-3 < difference < 0.1
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16"])
+def test_fused_convolutions_say_the_same(
+    random_weights: RandomWeights,
+    rgbs: Sequence[Rgb],
+    monkeypatch: pytest.MonkeyPatch,
+    precision: Precision,
+) -> None:
+    files = random_weights(EVERYTHING)
+    network = parse_cfg(EVERYTHING)
+    images = np.stack([prepare(rgb, network, "stretch") for rgb in rgbs])
+    assert any(map(fused.can_fuse, network.convolutions))
+    outputs = [load_detector(*files, precision).run(images)[0]]
+    monkeypatch.setattr(detector_module, "can_fuse", lambda _: False)
+    outputs.append(load_detector(*files, precision).run(images)[0])
+    for one, other in zip(*outputs, strict=True):
+        tolerance = 1e-5 if precision == "f32" else 0.05
+        assert np.abs(one - other).max() < tolerance * np.ptp(other)
 
 
 def test_weights_of_another_network_are_refused(shared_models: Path) -> None:
