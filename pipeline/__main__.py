@@ -92,6 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A job's workers share the processors. Threads of OpenBLAS beside them made the
     # regrouping of a large day four times as long; numpy reads this when it loads.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Those of OpenCV spin while they wait: a quarter of all processor time.
+    os.environ.setdefault("OPENCV_FOR_THREADS_NUM", "1")
     # What Beam logs is for its developers; ours is counted and printed.
     logging.getLogger().setLevel(logging.CRITICAL)
     module = importlib.import_module(f"pipeline.commands.{argv[0].replace('-', '_')}")
