@@ -82,17 +82,15 @@ def describe(rgb: NDArray[np.uint8]) -> bytes:
     Source: Dalal and Triggs, CVPR 2005, for gradients; Arandjelovic and Zisserman,
     CVPR 2012, for the roots of histograms.
     """
-    small = _shrink(rgb)
-    lightness = np.ascontiguousarray(_lab(small)[:, :, 0])
-    detailed = float(lightness.std()) >= _LEAST_CONTRAST
-    # In the dark all colours are nearly grey: hues are those of the photo as it
-    # would look at a middle exposure.
-    gain = min(_MIDDLE_GRAY / max(float(small.mean()), 1e-9), _MOST_GAIN)
-    ab = np.ascontiguousarray(_lab(np.minimum(small * np.float32(gain), 1))[:, :, 1:])
-    edges = np.rint(_edges(lightness) * _EDGE_UNIT)
-    hues = np.rint(_hues(ab) * _HUE_UNIT)
-    values = np.concatenate([[detailed], edges, hues])
-    return bytes(np.clip(values, -127, 127).astype(np.int8))
+    # Few calls that do much: each lets other threads in, and waits for them then.
+    seen = _exposures(*_shrink(rgb))
+    lab = np.asarray(cv2.cvtColor(seen, cv2.COLOR_RGB2LAB), np.float32)
+    across, down, deviation = _gradients(lab[:_SIDE_PX])
+    # By NumPy, which does it for many at once.
+    edges = _edges(np.arctan2(down, across), across, down)
+    hues = _hues(lab[_SIDE_PX:])
+    detailed = deviation >= _LEAST_CONTRAST
+    return bytes([detailed]) + edges.tobytes() + hues.tobytes()
 
 
 @dataclass(frozen=True)
@@ -190,110 +188,180 @@ def pairwise_similarities(one: Looks, other: Looks) -> NDArray[np.float32]:
     return np.clip(alike, 0, 1, out=alike)
 
 
-def _shrink(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """RGB, (_SIDE_PX, _SIDE_PX, 3), 0 to 1; the photo's own shape is given up."""
+def _shrink(rgb: NDArray[np.uint8]) -> tuple[NDArray[np.int64], int]:
+    """The photo at (_SIDE_PX, _SIDE_PX, 3); its own shape is given up.
+
+    Returns:
+        int64, RGB, sums of levels of 0 to 255; and of how many pixels each is.
+    """
     if rgb.ndim != 3 or rgb.shape[2] != 3:
         raise ValueError(f"expected (H, W, 3), got {rgb.shape}")
     height, width = rgb.shape[:2]
     if min(height, width) < _SIDE_PX:
         small = cv2.resize(rgb, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(small, np.float32) / np.float32(255)
+        return np.asarray(small, np.int64), 1
     # As cv2.INTER_AREA, in a third of the time.
     sums = area_sums(np.ascontiguousarray(rgb), _SIDE_PX, _SIDE_PX)
-    levels = sums.astype(np.float32, order="C") * np.float32(1 / (height * width))
-    return np.asarray(np.rint(levels) / np.float32(255), np.float32)
-
-
-def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Lab, lightness 0 to 100, of RGB from 0 to 1."""
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB), np.float32)
-
-
-def _edges(lightness: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Unit vector of centred roots of gradient histograms, (_EDGE_BYTES,)."""
-    smooth = cv2.GaussianBlur(lightness, (0, 0), 1.0)
-    across = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), np.float32)
-    down = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 0, 1), np.float32)
-    turns = np.arctan2(down, across) / np.float32(2 * np.pi)
-    places = (turns - np.floor(turns)) * np.float32(_DIRECTIONS)
-    cells = _pooled_directions(places.astype(np.float32), across, down, _POOL)
-    roots = np.sqrt(cells).reshape(-1, _DIRECTIONS)
-    # Without what a cell and what a direction have on the average: sky above,
-    # ground below and upright walls are common to different photos.
-    centred = roots - roots.mean(0) - roots.mean(1, keepdims=True) + roots.mean()
-    return _unit(centred.ravel())
-
-
-def _hues(ab: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Unit vector of the roots of a soft histogram of Lab's a and b."""
-    roots = np.sign(ab) * np.sqrt(np.abs(ab))
-    places = (roots / _HUE_ROOT + 1) / 2 * (_HUE_BINS - 1)
-    return _unit(np.sqrt(_soft_histogram(np.clip(places, 0, _HUE_BINS - 1))).ravel())
+    return sums, height * width
 
 
 @compiled
-def _pooled_directions(
-    places: NDArray[np.float32],
+def _exposures(sums: NDArray[np.int64], pixels: int) -> NDArray[np.float32]:
+    """The photo as it is and, below, as it would look at a middle exposure.
+
+    Args:
+        sums: int64, (S, S, 3), RGB, of levels of 0 to 255.
+        pixels: Of how many each is the sum.
+
+    Returns:
+        float32, (2 S, S, 3), RGB, 0 to 1.
+    """
+    side = len(sums)
+    seen = np.empty((2 * side, side, 3), np.float32)
+    total = 0.0
+    for y in range(side):
+        for x in range(side):
+            for i in range(3):
+                level = np.rint(np.float32(sums[y, x, i]) * np.float32(1 / pixels))
+                seen[y, x, i] = level / np.float32(255)
+                total += level
+    mean = total / (255 * sums.size)
+    gain = np.float32(min(_MIDDLE_GRAY / max(mean, 1e-9), _MOST_GAIN))
+    for y in range(side):
+        for x in range(side):
+            for i in range(3):
+                seen[side + y, x, i] = min(seen[y, x, i] * gain, np.float32(1))
+    return seen
+
+
+# Sobel's masks after a Gaussian of deviation 1.
+_GAUSSIAN: Final = np.asarray(cv2.getGaussianKernel(9, 1.0))[:, 0]
+_MEAN: Final = np.convolve(_GAUSSIAN, [1, 2, 1]).astype(np.float32)
+_SLOPE: Final = np.convolve(_GAUSSIAN, [1, 0, -1]).astype(np.float32)
+
+
+@compiled
+def _gradients(
+    lab: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """Gradients of smoothed lightness, and the deviation of lightness.
+
+    Args:
+        lab: float32, (S, S, 3), Lab, lightness 0 to 100.
+
+    Returns:
+        Two of float32, (S, S), along the rows and along the columns; the deviation.
+    """
+    side, taps = len(lab), len(_MEAN)
+    # Mirrored at the rim.
+    order = np.abs(np.arange(-(taps // 2), side + taps // 2))
+    order = np.minimum(order, 2 * (side - 1) - order)
+    line = np.empty(len(order), np.float32)
+    mean = np.zeros((len(order), side), np.float32)
+    slope = np.zeros((len(order), side), np.float32)
+    for y in range(len(order)):
+        for x in range(len(order)):
+            line[x] = lab[order[y], order[x], 0]
+        for tap in range(taps):
+            for x in range(side):
+                mean[y, x] += _MEAN[tap] * line[x + tap]
+        # In pairs, which leave exactly nought where there is no difference.
+        for tap in range(taps // 2):
+            for x in range(side):
+                rise = line[x + taps - 1 - tap] - line[x + tap]
+                slope[y, x] += _SLOPE[tap] * rise
+    across = np.zeros((side, side), np.float32)
+    down = np.zeros((side, side), np.float32)
+    for y in range(side):
+        for tap in range(taps):
+            for x in range(side):
+                across[y, x] += _MEAN[tap] * slope[y + tap, x]
+        for tap in range(taps // 2):
+            for x in range(side):
+                rise = mean[y + taps - 1 - tap, x] - mean[y + tap, x]
+                down[y, x] += _SLOPE[tap] * rise
+    return across, down, float(np.std(lab[:, :, 0]))
+
+
+@compiled
+def _edges(
+    radians: NDArray[np.float32],
     across: NDArray[np.float32],
     down: NDArray[np.float32],
-    pool: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Sum the lengths of gradients by cell and direction.
+) -> NDArray[np.int8]:
+    """Centred roots of the lengths of gradients, summed by cell and direction.
 
     Each is shared among the two directions around it, and among the cells.
 
     Args:
-        places: float32, (S, S), directions, 0 to `_DIRECTIONS`.
+        radians: float32, (S, S), directions of the gradients.
         across: float32, (S, S), the gradients along the rows.
         down: float32, (S, S), along the columns.
-        pool: float64, (C, S), the weights of each row, and of each column, in cells.
 
     Returns:
-        float64, (C, C, _DIRECTIONS).
+        int8, (`_EDGE_BYTES`,), a vector of length `_EDGE_UNIT`.
     """
-    count, side = pool.shape
-    cells = np.zeros((count, count, _DIRECTIONS))
-    band = np.empty((count, _DIRECTIONS))
-    for y in range(side):
+    cells = np.zeros((_CELLS, _CELLS, _DIRECTIONS))
+    band = np.empty((_CELLS, _DIRECTIONS))
+    for y in range(len(radians)):
         band[:] = 0
-        for x in range(side):
+        for x in range(len(radians)):
             length = np.float32(
                 math.sqrt(float(across[y, x]) ** 2 + float(down[y, x]) ** 2)
             )
-            first = int(places[y, x])
-            share = float(places[y, x]) - first
+            turns = radians[y, x] / np.float32(2 * np.pi)
+            place = (turns - np.floor(turns)) * np.float32(_DIRECTIONS)
+            first = int(place)
+            share = float(place) - first
             first %= _DIRECTIONS
             second = (first + 1) % _DIRECTIONS
-            for cell in range(count):
-                weight = pool[cell, x] * length
+            for cell in range(_CELLS):
+                weight = _POOL[cell, x] * length
                 band[cell, first] += weight * (1 - share)
                 band[cell, second] += weight * share
-        for cell in range(count):
-            cells[cell] += pool[cell, y] * band
-    return cells
+        for cell in range(_CELLS):
+            cells[cell] += _POOL[cell, y] * band
+    roots = np.sqrt(cells).reshape(_CELLS * _CELLS, _DIRECTIONS)
+    # Without what a cell and what a direction have on the average: sky above,
+    # ground below and upright walls are common to different photos.
+    of_cells, of_directions = roots.sum(1) / _DIRECTIONS, roots.sum(0) / len(roots)
+    for cell in range(len(roots)):
+        roots[cell] -= of_cells[cell] + of_directions - of_cells.mean()
+    # A frame of one colour has no edges: it stays at nought.
+    norm = max(math.sqrt((roots * roots).sum()), 1e-9)
+    values = np.rint(roots.ravel() / norm * _EDGE_UNIT)
+    return np.asarray(np.minimum(np.maximum(values, -127), 127), np.int8)
 
 
 @compiled
-def _soft_histogram(places: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Count pixels by two values, each shared among the two bins around it.
+def _hues(lab: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Roots of how many pixels have which roots of Lab's a and b.
+
+    Each is shared among the two bins around it.
 
     Args:
-        places: float32, (H, W, 2), 0 to `_HUE_BINS` - 1.
+        lab: float32, (S, S, 3), Lab.
 
     Returns:
-        float64, (_HUE_BINS, _HUE_BINS).
+        int8, (`_HUE_BINS` * `_HUE_BINS`,), a vector of length `_HUE_UNIT`.
     """
     counts = np.zeros((_HUE_BINS, _HUE_BINS))
-    for y in range(places.shape[0]):
-        for x in range(places.shape[1]):
-            a, b = float(places[y, x, 0]), float(places[y, x, 1])
+    for y in range(lab.shape[0]):
+        for x in range(lab.shape[1]):
+            a, b = float(lab[y, x, 1]), float(lab[y, x, 2])
+            a = math.copysign(math.sqrt(abs(a)), a) / _HUE_ROOT
+            b = math.copysign(math.sqrt(abs(b)), b) / _HUE_ROOT
+            a = (max(min(a, 1.0), -1.0) + 1) / 2 * (_HUE_BINS - 1)
+            b = (max(min(b, 1.0), -1.0) + 1) / 2 * (_HUE_BINS - 1)
             i, j = min(int(a), _HUE_BINS - 2), min(int(b), _HUE_BINS - 2)
             a, b = a - i, b - j
             counts[i, j] += (1 - a) * (1 - b)
             counts[i, j + 1] += (1 - a) * b
             counts[i + 1, j] += a * (1 - b)
             counts[i + 1, j + 1] += a * b
-    return counts
+    # Squares of roots are the counts, which add up to the pixels.
+    roots = np.sqrt(counts.ravel() / counts.sum())
+    return np.asarray(np.rint(roots * _HUE_UNIT), np.int8)
 
 
 def cell_weights(cells: int, side: int) -> NDArray[np.float64]:
@@ -306,11 +374,6 @@ def cell_weights(cells: int, side: int) -> NDArray[np.float64]:
 
 
 _POOL: Final = cell_weights(_CELLS, _SIDE_PX)
-
-
-def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    # A frame of one colour has no edges: it stays at nought.
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-9))
 
 
 def _add_backbone(alike: NDArray[np.float32], one: Looks, other: Looks) -> None:

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.areas import area_sums
 from models.compiled import compiled
 
 # Levels from this share of the brightest one on are lost in part, more the nearer:
@@ -50,36 +49,39 @@ def exposure(rgb: NDArray[np.uint8]) -> float:
         for places where compression or clipping left no difference, and for the
         noise that a lack of light leaves.
     """
+    rgb = np.ascontiguousarray(rgb)
     gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
-    lost, brightest = _lost(rgb)
+    # At half size, as noise and compression would hide what is lost.
+    lost, brightest = _lost(_halved(rgb))
     light = min(brightest / _ENOUGH_LIGHT, 1.0)
     noise = min(max(_noise(gray) - _USUAL_NOISE, 0.0) / _NOISE_UNIT, 1.0)
     told = (1 - lost) ** _LOST_POWER * (1 - _MOST_FLAT * _flat(gray)) ** _FLAT_POWER
     return round(float(told * light * 2**-noise), 4)
 
 
+@compiled
 def _lost(rgb: NDArray[np.uint8]) -> tuple[float, float]:
     """Share of pixels at the photo's brightest level or near it, and that level.
 
     Both are 0 to 1. The level is the photo's own, as darkening an overexposed photo
     brings nothing back.
     """
-    # At half size, as noise and compression would hide them.
-    counts = _levels(_halved(rgb))
-    shares = counts / counts.sum()
-    top = max(int(np.searchsorted(shares.cumsum(), 1 - _LAMPS)), 1)
-    nearness = (np.arange(256) / top - _LOST_FROM) / (1 - _LOST_FROM)
-    return min(float(shares @ np.clip(nearness, 0, 1)), 1.0), top / 255
-
-
-@compiled
-def _levels(rgb: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """How many pixels have which level in their brightest channel, (256,)."""
+    # How many pixels have which level in their brightest channel.
     counts = np.zeros(256, np.int64)
     for y in range(rgb.shape[0]):
         for x in range(rgb.shape[1]):
             counts[max(rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2])] += 1
-    return counts
+    pixels = rgb.shape[0] * rgb.shape[1]
+    top, reached = 0, counts[0]
+    while reached / pixels < 1 - _LAMPS:
+        top += 1
+        reached += counts[top]
+    top = max(top, 1)
+    lost = 0.0
+    for level in range(256):
+        nearness = (level / top - _LOST_FROM) / (1 - _LOST_FROM)
+        lost += counts[level] * min(max(nearness, 0.0), 1.0)
+    return lost / pixels, top / 255
 
 
 @compiled
@@ -115,16 +117,61 @@ def _noise(gray: NDArray[np.uint8]) -> float:
 
 
 def _halved(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    height, width = (max(1, side // 2) for side in pixels.shape[:2])
-    if any(side % 2 for side in pixels.shape[:2]):
-        channels = pixels.reshape(*pixels.shape[:2], -1)
-        # As OpenCV does, which takes three times as long at such sizes.
-        sums = area_sums(np.ascontiguousarray(channels), height, width)
-        means = np.rint(sums / (pixels.shape[0] * pixels.shape[1]))
-        shape = height, width, *pixels.shape[2:]
-        return np.asarray(means.reshape(shape), np.uint8)
-    half = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(half, np.uint8)
+    """Average pixels, (H, W) or (H, W, 3), C-contiguous, to half of the size."""
+    height, width = pixels.shape[:2]
+    if min(height, width) > 1 and (height % 2 or width % 2):
+        # As OpenCV does, which takes four times as long at such sizes.
+        half = _halved_odd(pixels.reshape(height, -1), pixels.size // (height * width))
+        return half.reshape(height // 2, width // 2, *pixels.shape[2:])
+    size = max(1, width // 2), max(1, height // 2)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+@compiled
+def _halved_odd(lines: NDArray[np.uint8], channels: int) -> NDArray[np.uint8]:
+    """Halve a photo of an odd side: (H, W * C) -> (H // 2, W // 2 * C).
+
+    Of two pixels and one more a row or a column, the outer ones count in part.
+
+    Args:
+        lines: uint8, (H, W * C), C-contiguous, of at least two by two pixels.
+        channels: C, 1 or 3.
+    """
+    height, width = lines.shape[0], lines.shape[1] // channels
+    rows, columns = height // 2, width // 2
+    half = np.empty((rows, columns * channels), np.uint8)
+    # Averages from each pixel on: every second one is wanted, but all of a line
+    # take a fraction of the time.
+    line = np.zeros(lines.shape[1] + 2 * channels)
+    following, last = line[channels:], line[2 * channels :]
+    first_weight = np.full(lines.shape[1], float(columns))
+    last_weight = np.zeros(lines.shape[1])
+    if width % 2:
+        for i in range(lines.shape[1]):
+            first_weight[i] = columns - i // channels // 2
+            last_weight[i] = i // channels // 2 + 1
+    average = np.empty(lines.shape[1], np.uint8)
+    pixels = np.float64(height * width)
+    for row in range(rows):
+        a, b = lines[2 * row], lines[2 * row + 1]
+        c = lines[min(2 * row + 2, height - 1)]
+        top, bottom = (rows - row, row + 1) if height % 2 else (rows, 0)
+        for i in range(lines.shape[1]):
+            line[i] = np.int32(top * a[i] + rows * b[i] + bottom * c[i])
+        for i in range(lines.shape[1]):
+            outer = first_weight[i] * line[i] + last_weight[i] * last[i]
+            total = outer + columns * following[i]
+            average[i] = np.int32(np.rint(total / pixels))
+        # Steps known to the compiler take a third of the time.
+        if channels == 1:
+            for x in range(columns):
+                half[row, x] = average[2 * x]
+        else:
+            for x in range(columns):
+                half[row, 3 * x] = average[6 * x]
+                half[row, 3 * x + 1] = average[6 * x + 1]
+                half[row, 3 * x + 2] = average[6 * x + 2]
+    return half
 
 
 def _roughness(gray: NDArray[np.uint8]) -> float:
@@ -134,14 +181,22 @@ def _roughness(gray: NDArray[np.uint8]) -> float:
     """
     if min(gray.shape) < _TILE_PX + 2:
         return 0.0
-    responses, levels = _tile_sums(gray) / _TILE_PX**2
+    return float(_flattest(_tile_sums(gray)) * _TO_DEVIATION)
+
+
+@compiled
+def _flattest(sums: NDArray[np.int64]) -> float:
+    """Response a pixel that a tenth of the tiles, `_tile_sums`, does not exceed."""
+    responses, levels = sums[0] / _TILE_PX**2, sums[1] / _TILE_PX**2
     told = (levels > _BLACK) & (levels < _WHITE)
     if told.sum() >= _FEWEST_TILES:
         responses = responses[told]
-    # As `np.percentile`, in a fifth of its time.
+    responses = np.sort(responses)
     rank = _FLATTEST_PERCENT / 100 * (responses.size - 1)
-    flattest = np.interp(rank, np.arange(responses.size), np.sort(responses))
-    return float(flattest * _TO_DEVIATION)
+    below = int(rank)
+    above = min(below + 1, responses.size - 1)
+    step = responses[above] - responses[below]
+    return float(responses[below] + (rank - below) * step)
 
 
 @compiled

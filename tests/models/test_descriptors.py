@@ -14,6 +14,7 @@ from models.descriptors import (
     FEATURE_BYTES,
     LONGEST_BYTES,
     SUBJECT_BYTES,
+    _gradients,
     describe,
     pairwise_similarities,
     similarities,
@@ -61,6 +62,21 @@ def test_any_size_has_a_descriptor(size: tuple[int, int]) -> None:
     rgb = scene(0, *size)
     assert len(describe(rgb)) == DESCRIPTOR_BYTES
     assert describe(rgb) == describe(rgb.copy())
+
+
+def test_gradients_are_those_of_opencv() -> None:
+    lab = np.random.default_rng(0).uniform(0, 100, (64, 64, 3)).astype(np.float32)
+    across, down, deviation = _gradients(lab)
+    smooth = cv2.GaussianBlur(lab[:, :, 0], (0, 0), 1.0)
+    np.testing.assert_allclose(across, cv2.Sobel(smooth, -1, 1, 0), atol=1e-3)
+    np.testing.assert_allclose(down, cv2.Sobel(smooth, -1, 0, 1), atol=1e-3)
+    assert deviation == pytest.approx(lab[:, :, 0].std(), rel=1e-5)
+
+
+def test_a_frame_of_one_colour_has_no_edges() -> None:
+    flag, *rest = describe(np.full((80, 90, 3), (200, 77, 31), np.uint8))
+    assert flag == 0
+    assert not any(rest[:256])
 
 
 @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4)], ids=["gray", "alpha"])

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.exposure import _flat, _tile_sums, exposure
+from models.areas import area_sums
+from models.exposure import _flat, _flattest, _halved, _tile_sums, exposure
 
 
 def scene(height: int = 384, width: int = 512) -> NDArray[np.uint8]:
@@ -50,6 +51,29 @@ def test_noise_is_immerkaer_s() -> None:
     response = np.abs(cv2.filter2D(gray.astype(np.float64), -1, mask))[1:-1, 1:-1]
     sums = _tile_sums(gray)
     np.testing.assert_array_equal(sums, [[response.sum()], [gray[1:-1, 1:-1].sum()]])
+
+
+def test_the_flattest_tenth_is_numpy_s_of_tiles_neither_black_nor_white() -> None:
+    responses, levels = np.random.default_rng(7).integers(0, 256, (2, 40)) * 256
+    told = responses[(levels > 16 * 256) & (levels < 240 * 256)] / 256
+    assert _flattest(np.stack([responses, levels])) == pytest.approx(
+        np.percentile(told, 10)
+    )
+    # With nothing but black and white, there is no choice.
+    assert _flattest(np.stack([responses, levels * 0])) == pytest.approx(
+        np.percentile(responses / 256, 10)
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(2, 3), (3, 2), (3, 3), (40, 57), (41, 56), (41, 57)])
+def test_half_of_an_odd_size_is_the_average_of_areas(
+    size: tuple[int, int], channels: int
+) -> None:
+    pixels = np.random.default_rng(8).integers(0, 256, (*size, channels), np.uint8)
+    means = area_sums(pixels, size[0] // 2, size[1] // 2) / (size[0] * size[1])
+    assert np.array_equal(_halved(pixels), np.rint(means))
+    assert np.array_equal(_halved(pixels[:, :, 0].copy()), np.rint(means)[:, :, 0])
 
 
 def test_exposure_is_the_same_in_any_layout_and_thread() -> None:
