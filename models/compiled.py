@@ -21,28 +21,30 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     Args:
         function: What Numba can compile in its nopython mode.
     """
-
-    @functools.cache
-    def jit() -> Callable[_P, _R]:
-        import numba  # a third of a second, which a command line need not spend
-
-        try:
-            return numba.njit(function, cache=True, nogil=True, error_model="numpy")
-        except RuntimeError:
-            # There is no folder to keep it in, as in a read-only container.
-            return numba.njit(function, nogil=True, error_model="numpy")
-
-    is_ready = False
+    ready: Callable[_P, _R] | None = None
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        nonlocal is_ready
-        if is_ready:
-            return jit()(*args, **kwargs)
+        nonlocal ready
+        if ready is not None:
+            return ready(*args, **kwargs)
         # One at a time, as threads begin with their first photos together.
         with _COMPILING:
-            result = jit()(*args, **kwargs)
-            is_ready = True
+            try:
+                fresh = _dispatcher(function, keep=True)
+                result = fresh(*args, **kwargs)
+            except (RuntimeError, OSError):
+                # There is no folder to keep it in, as in a read-only container, or
+                # no room.
+                fresh = _dispatcher(function, keep=False)
+                result = fresh(*args, **kwargs)
+            ready = fresh
         return result
 
     return call
+
+
+def _dispatcher(function: Callable[_P, _R], *, keep: bool) -> Callable[_P, _R]:
+    import numba  # a third of a second, which a command line need not spend
+
+    return numba.njit(function, cache=keep, nogil=True, error_model="numpy")

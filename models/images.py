@@ -188,14 +188,16 @@ def decode(
             f"too large: {header.width} x {header.height} is "
             f"{header.pixels / 1e6:,.0f} MP, the limit is {max_pixels / 1e6:,.0f} MP"
         )
+    # What fails in it is no fault of the data, which it leaves to Pillow.
+    if tags and not with_full_gray:
+        reduction = _reduction(header, side_px)
+        reduced = -(-header.width // reduction), -(-header.height // reduction)
+        with _BUDGET.take(header.pixels):
+            rgb = shrink_jpeg(data, reduced, _working_size(header, side_px))
+        if rgb is not None:
+            return _decoded(rgb, header, tags)
     try:
         with _BUDGET.take(header.pixels):
-            if tags and not with_full_gray:
-                reduction = _reduction(header, side_px)
-                reduced = -(-header.width // reduction), -(-header.height // reduction)
-                rgb = shrink_jpeg(data, reduced, _working_size(header, side_px))
-                if rgb is not None:
-                    return _decoded(rgb, header, tags)
             return _decode(data, header, with_full_gray, side_px, damaged=False)
     except DECODER_ERRORS:
         pass

@@ -39,7 +39,8 @@ def shrink_jpeg(
         pixels = simplejpeg.decode_jpeg(
             data, channels, min_width=width, min_height=height
         )
-    except ValueError:
+    # It knows no name for some samplings of colour, as 4:4:1.
+    except (ValueError, LookupError):
         return None
     # What an odd header means to one decoder it may not mean to the other.
     if pixels.shape[:2] != (height, width):

@@ -176,3 +176,16 @@ def test_threads_may_decode_together() -> None:
     alone = [_outcome(each) for each in data]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(_outcome, data * 4)) == alone * 4
+
+
+def test_a_sampling_without_a_name_is_no_damage() -> None:
+    data = _jpeg(_picture(64, 64), subsampling=2)
+    # The same blocks as 4:2:0 has, one above the other: 4:4:1.
+    start_of_frame = data.index(b"\xff\xc0")
+    sampling = start_of_frame + 11
+    assert data[sampling] == 0x22
+    tall = data[:sampling] + b"\x14" + data[sampling + 1 :]
+    assert shrink_jpeg(tall, (64, 64), (64, 64)) is None
+    photo = decode(tall)
+    assert not photo.damaged
+    assert photo.rgb.shape == (64, 64, 3)
