@@ -6,8 +6,6 @@ import gc
 import io
 import os
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -18,6 +16,7 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
+from models.darkness import network as darkness
 from pipeline.errors import Parser, UsageError
 from transforms.counters import NAMESPACE
 
@@ -170,14 +169,9 @@ def check_models(settings: "AnalysisSettings") -> None:
     from pipeline.detector import check
 
     try:
-        with zipfile.ZipFile(settings.dark_model) as parts:
-            # Reads all of it.
-            is_whole = parts.testzip() is None
-            names = parts.namelist()
-    except (zipfile.BadZipFile, zlib.error, OSError):
-        is_whole, names = False, []
-    if not is_whole or not {"config.json", "model.weights.h5"} <= set(names):
-        raise UsageError(f"--dark-model: no model in {settings.dark_model}")
+        darkness.check_file(settings.dark_model)
+    except (ValueError, OSError) as err:
+        raise UsageError(f"--dark-model: no model in {settings.dark_model}") from err
     if settings.detector is not None:
         check(settings.detector)
 

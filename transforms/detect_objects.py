@@ -22,7 +22,7 @@ from models.yolov3.detector import (
 from models.yolov3.features import embed
 from transforms.counters import timed
 from transforms.elements import Photo
-from transforms.lazy_models import LazyModelHandler
+from transforms.lazy_models import LazyModelHandler, loading
 
 _LOADING: Final = threading.Lock()
 
@@ -134,10 +134,10 @@ class DetectorModelHandler(ModelHandler[Photo, Photo, NamedDetector]):
 # Beam holds models weakly and would load this one again for every bundle.
 @functools.cache
 def _load_model(settings: DetectorSettings) -> NamedDetector:
-    detector = load_detector(settings.cfg, settings.weights, settings.precision)
-    return NamedDetector(
-        detector, class_names(settings.names, detector.network.classes)
-    )
+    with loading():
+        detector = load_detector(settings.cfg, settings.weights, settings.precision)
+        names = class_names(settings.names, detector.network.classes)
+    return NamedDetector(detector, names)
 
 
 def class_names(file: Path | None, classes: int) -> tuple[str, ...]:

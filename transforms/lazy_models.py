@@ -1,8 +1,9 @@
 """Models that are loaded when a photo needs them, not before."""
 
+import contextlib
 import gc
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from apache_beam.ml.inference.base import ModelHandler
@@ -60,9 +61,15 @@ class _Lazy(Generic[_Model]):
         # One at a time: two threads would load two models.
         with _LOADING:
             if self._model is None:
-                with timed("LoadModels"):
-                    self._model = self._load()
-                # What was imported stays, and need not be searched for garbage: 0.3 s
-                # each time, in which all threads stand still.
-                gc.freeze()
+                self._model = self._load()
             return self._model
+
+
+@contextlib.contextmanager
+def loading() -> Iterator[None]:
+    """Around what loads a model that is kept for the whole process."""
+    with timed("LoadModels"):
+        yield
+    # What was imported stays, and need not be searched for garbage: 0.3 s each time, in
+    # which all threads stand still.
+    gc.freeze()

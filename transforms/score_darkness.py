@@ -13,7 +13,7 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from models.darkness.network import SCORING_BATCH, Scorer, load, prepare
 from transforms.counters import timed
 from transforms.elements import Photo
-from transforms.lazy_models import LazyModelHandler
+from transforms.lazy_models import LazyModelHandler, loading
 
 
 class ScoreDarkness(beam.PTransform):
@@ -76,13 +76,14 @@ class DarknessModelHandler(ModelHandler[Photo, Photo, Scorer]):
 # Beam holds models weakly and would load this one again for every bundle.
 @functools.cache
 def _load_model(path: Path) -> Scorer:
-    import tensorflow as tf  # seconds, which a mere launcher need not spend
+    with loading():
+        import tensorflow as tf  # seconds, which a mere launcher need not spend
 
-    try:
-        # All sessions of a process share the threads that its first use asked for.
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:
-        # TensorFlow is in use already, as in a test or a notebook.
-        pass
-    return Scorer(load(path))
+        try:
+            # All sessions of a process share the threads that its first use asked for.
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+        except RuntimeError:
+            # TensorFlow is in use already, as in a test or a notebook.
+            pass
+        return Scorer(load(path))

@@ -5,8 +5,11 @@ reads this module for its threshold.
 """
 
 import hashlib
+import json
+import zipfile
+import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -30,6 +33,25 @@ DEFAULT_THRESHOLD: Final = 0.91
 # Below it nothing can be told from the noise of a sensor, and no photo of the
 # training data has so little at its brightest.
 _NO_LIGHT: Final = 3 / 255
+
+# What makes a layer what it is, in Keras's own description of it.
+_FORM: Final = (
+    *("batch_shape", "filters", "kernel_size", "strides", "padding", "dilation_rate"),
+    *("groups", "pool_size", "units", "activation", "use_bias", "data_format"),
+)
+_HDF5: Final = b"\x89HDF\r\n\x1a\n"
+# What reading a broken archive raises; the list is from mutated files.
+_NO_MODEL: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+)
 
 # The paper names no rates. These are usual for small data: a quarter of the
 # feature maps, half of the wide layer.
@@ -100,11 +122,45 @@ def prepare(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(levels / 255, np.float32)
 
 
+def check_file(path: Path) -> None:
+    """Refuse what `load` would refuse, without Keras, which takes seconds.
+
+    Raises:
+        ValueError: It is no whole file of Keras, or of another network than `build`.
+        OSError: It can not be read.
+    """
+    if _layers(path) != _layers(WEIGHTS):
+        raise ValueError("its layers are not those of the network for darkness")
+
+
 def load(path: Path = WEIGHTS) -> "keras.Model":
-    """Load a trained network: the shipped one, or another."""
+    """Load a trained network: the shipped one, or another.
+
+    Raises:
+        ValueError: As `check_file`.
+        OSError: It can not be read.
+    """
+    check_file(path)
     import keras
 
     return keras.saving.load_model(path, compile=False)
+
+
+def _layers(path: Path) -> list[tuple[str, list[Any]]]:
+    """Class and form of each layer in a file, but for those of training alone."""
+    try:
+        with zipfile.ZipFile(path) as parts:
+            # Both are compared with their checksums.
+            config = json.loads(parts.read("config.json"))
+            if not parts.read("model.weights.h5").startswith(_HDF5):
+                raise ValueError("no weights in it")
+        return [
+            (layer["class_name"], [layer["config"].get(key) for key in _FORM])
+            for layer in config["config"]["layers"]
+            if layer["class_name"] != "Dropout"
+        ]
+    except _NO_MODEL as err:
+        raise ValueError("no model in it") from err
 
 
 class Scorer:
@@ -112,9 +168,6 @@ class Scorer:
 
     Args:
         model: From `load`, or trained after `build`.
-
-    Raises:
-        ValueError: Its layers are not those that `build` has.
     """
 
     def __init__(self, model: "keras.Model") -> None:

@@ -3,7 +3,7 @@
 TensorFlow is imported inside the functions: it takes seconds.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -46,60 +46,16 @@ class Detector:
         weights: Weights,
         precision: Precision = "f32",
     ) -> None:
-        import tensorflow as tf
-
         self.network = network
-        dtype = tf.float32 if precision == "f32" else tf.bfloat16
-        loads: list[tuple[tf.Operation, list[tf.Tensor]]] = []
+        self._run = _session(network, weights, precision, fuse=True)
+        if precision == "bf16":
+            import tensorflow as tf
 
-        def convolve(n: int, layer: Convolutional, x: "tf.Tensor") -> "tf.Tensor":
-            shapes = weights.convolutions[n].kernel.shape, (layer.filters,)
-            given = [tf.compat.v1.placeholder(tf.float32, shape) for shape in shapes]
-            # Variables: as constants, the graph, its optimized copies and oneDNN
-            # would each hold them, 4.4 GB instead of 1.8 for YOLOv3.
-            kernel, bias = (
-                tf.Variable(tf.cast(value, dtype), trainable=False) for value in given
-            )
-            loads.append((tf.group(kernel.initializer, bias.initializer), given))
-            if can_fuse(network.convolutions[n]):
-                return fused_convolution(network.convolutions[n], x, kernel, bias)
-            return tf.nn.bias_add(convolution(layer, x, kernel), bias)
-
-        # Where the convolution activates, nothing does after it.
-        inactive = [
-            replace(layer, activation="linear")
-            if isinstance(layer, Convolutional) and can_fuse(layer)
-            else layer
-            for layer in network.layers
-        ]
-        graph = tf.Graph()
-        with graph.as_default():
-            images = tf.compat.v1.placeholder(
-                tf.float32, (SCORING_BATCH, network.height, network.width, 3)
-            )
-            outputs = forward(
-                replace(network, layers=tuple(inactive)),
-                tf.cast(images, dtype),
-                convolve,
-            )
-            fetched = (*network.heads, feature_layer(network))
-            fetches = [tf.cast(outputs[n], tf.float32) for n in fetched]
-        # A photo's result may depend on the number of threads: one, the caller's.
-        options = tf.compat.v1.ConfigProto(
-            device_count={"GPU": 0},
-            intra_op_parallelism_threads=1,
-            inter_op_parallelism_threads=-1,
-        )
-        session = tf.compat.v1.Session(graph=graph, config=options)
-        # All at once would be in memory three times, and one by one takes seconds.
-        for start in range(0, len(loads), _LOADED_AT_ONCE):
-            values: dict[tf.Tensor, NDArray[np.float32]] = {}
-            part = loads[start : start + _LOADED_AT_ONCE]
-            for n, (_, given) in enumerate(part, start):
-                folded = weights.convolutions[n].folded()
-                values.update(zip(given, folded, strict=True))
-            session.run([load for load, _ in part], values)
-        self._run = session.make_callable(fetches, [images])
+            try:
+                self.run(np.zeros((1, network.height, network.width, 3), np.float32))
+            except tf.errors.AbortedError:
+                # For processors without AVX-512 oneDNN has none of it.
+                self._run = _session(network, weights, precision, fuse=False)
 
     def run(
         self, images: NDArray[np.float32]
@@ -122,6 +78,68 @@ class Detector:
             parts.append([output[: len(part)] for output in self._run(batch)])
         *heads, features = (np.concatenate(of) for of in zip(*parts, strict=True))
         return heads, features
+
+
+def _session(
+    network: Network, weights: Weights, precision: Precision, *, fuse: bool
+) -> Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]:
+    """What runs a batch: the heads, and last the layer of features.
+
+    If it may `fuse`, it convolves and activates in one operation where there is one.
+    """
+    import tensorflow as tf
+
+    dtype = tf.float32 if precision == "f32" else tf.bfloat16
+    loads: list[tuple[tf.Operation, list[tf.Tensor]]] = []
+    fused = [fuse and can_fuse(layer) for layer in network.convolutions]
+
+    def convolve(n: int, layer: Convolutional, x: "tf.Tensor") -> "tf.Tensor":
+        shapes = weights.convolutions[n].kernel.shape, (layer.filters,)
+        given = [tf.compat.v1.placeholder(tf.float32, shape) for shape in shapes]
+        # Variables: as constants, the graph, its optimized copies and oneDNN would
+        # each hold them, 4.4 GB instead of 1.8 for YOLOv3.
+        kernel, bias = (
+            tf.Variable(tf.cast(value, dtype), trainable=False) for value in given
+        )
+        loads.append((tf.group(kernel.initializer, bias.initializer), given))
+        if fused[n]:
+            return fused_convolution(network.convolutions[n], x, kernel, bias)
+        return tf.nn.bias_add(convolution(layer, x, kernel), bias)
+
+    # Where the convolution activates, nothing does after it.
+    is_fused = iter(fused)
+    layers = tuple(
+        replace(layer, activation="linear")
+        if isinstance(layer, Convolutional) and next(is_fused)
+        else layer
+        for layer in network.layers
+    )
+    graph = tf.Graph()
+    with graph.as_default():
+        images = tf.compat.v1.placeholder(
+            tf.float32, (SCORING_BATCH, network.height, network.width, 3)
+        )
+        outputs = forward(
+            replace(network, layers=layers), tf.cast(images, dtype), convolve
+        )
+        fetched = (*network.heads, feature_layer(network))
+        fetches = [tf.cast(outputs[n], tf.float32) for n in fetched]
+    # A photo's result may depend on the number of threads: one, the caller's.
+    options = tf.compat.v1.ConfigProto(
+        device_count={"GPU": 0},
+        intra_op_parallelism_threads=1,
+        inter_op_parallelism_threads=-1,
+    )
+    session = tf.compat.v1.Session(graph=graph, config=options)
+    # All at once would be in memory three times, and one by one takes seconds.
+    for start in range(0, len(loads), _LOADED_AT_ONCE):
+        values: dict[tf.Tensor, NDArray[np.float32]] = {}
+        part = loads[start : start + _LOADED_AT_ONCE]
+        for n, (_, given) in enumerate(part, start):
+            folded = weights.convolutions[n].folded()
+            values.update(zip(given, folded, strict=True))
+        session.run([load for load, _ in part], values)
+    return session.make_callable(fetches, [images])  # type: ignore[no-any-return]
 
 
 def load_detector(

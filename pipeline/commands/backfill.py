@@ -1,6 +1,7 @@
 """`piccl backfill`: photos that were there before."""
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -89,7 +90,8 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
     check_models(settings)
     started_s = time.monotonic()
     # A failed job leaves its half-written files there, not beside the photos.
-    with without_native_stderr(), tempfile.TemporaryDirectory() as temporary:
+    quiet = contextlib.nullcontext() if args.traceback else without_native_stderr()
+    with quiet, tempfile.TemporaryDirectory() as temporary:
         # Named, because a running job has stderr to itself.
         console = Console(file=sys.stderr)
         letters = args.dead_letters
@@ -109,6 +111,7 @@ def run(args: argparse.Namespace, beam_args: Sequence[str]) -> int:
         profile_here(args.profiler.steps if args.profile else None)
         with show_progress(console):
             counters = run_job(pipeline, show_errors=args.traceback)
+        profile_here(None)
         if letters != args.dead_letters:
             shutil.move(letters, args.dead_letters)
     summary = summarise(counters, store.counts(args.user), time.monotonic() - started_s)

@@ -159,8 +159,18 @@ def _of_something_else(_: bytes) -> bytes:
     return whole.getvalue()
 
 
+def _of_other_content(data: bytes) -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as parts, zipfile.ZipFile(whole, "w") as out:
+        for name in parts.namelist():
+            is_weights = name.endswith(".h5")
+            out.writestr(name, b"x" if is_weights else parts.read(name))
+    return whole.getvalue()
+
+
 @pytest.mark.parametrize(
-    "change", [lambda _: b"no model", _cut, _damaged, _of_something_else]
+    "change",
+    [lambda _: b"no model", _cut, _damaged, _of_something_else, _of_other_content],
 )
 def test_dark_model_that_is_no_model(change, photos, tmp_path, capsys) -> None:
     (tmp_path / "bad.keras").write_bytes(change(WEIGHTS.read_bytes()))

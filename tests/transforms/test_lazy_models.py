@@ -11,7 +11,7 @@ import pytest
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.testing.util import assert_that, equal_to
 
-from transforms.lazy_models import LazyModelHandler
+from transforms.lazy_models import LazyModelHandler, loading
 
 _loads: list[str] = []
 
@@ -23,8 +23,9 @@ class _Model:
 
 class _Handler(ModelHandler[int, int, _Model]):
     def load_model(self) -> _Model:
-        _loads.append(threading.current_thread().name)
-        time.sleep(0.05)
+        with loading():
+            _loads.append(threading.current_thread().name)
+            time.sleep(0.05)
         return _Model()
 
     def run_inference(

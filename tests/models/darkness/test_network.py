@@ -181,10 +181,26 @@ def test_threads_share_a_network(shipped) -> None:
     np.testing.assert_array_equal(together, expected * 8)
 
 
-def test_another_network_is_refused() -> None:
+def _with_tanh(layer: keras.layers.Layer) -> keras.layers.Layer:
+    config = layer.get_config()
+    if config.get("activation") == "relu":
+        config["activation"] = "tanh"
+    return type(layer).from_config(config)
+
+
+@pytest.mark.parametrize("of_what", ["other layers", "other activations"])
+def test_another_network_is_refused(of_what: str, tmp_path: Path) -> None:
     other = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Flatten()])
-    with pytest.raises(ValueError, match="not enough values to unpack"):
-        network.Scorer(other)
+    if of_what == "other activations":
+        other = keras.models.clone_model(network.build(), clone_function=_with_tanh)
+    other.save(tmp_path / "other.keras")
+    with pytest.raises(ValueError, match="layers are not those"):
+        network.load(tmp_path / "other.keras")
+
+
+def test_what_was_trained_here_is_loaded(tmp_path: Path) -> None:
+    network.build().save(tmp_path / "own.keras")
+    assert network.load(tmp_path / "own.keras").count_params() == 328_225
 
 
 def test_no_photos_have_no_scores(shipped) -> None:
