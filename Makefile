@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SAMPLE_ROLL := sample-roll
 
-.PHONY: help run test check lint types format clean emulators demo-stream soak soak-load soak-rows baselines
+.PHONY: help run test check lint types format clean emulators demo-stream soak soak-load soak-rows baselines bench bench-quick
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -71,6 +71,19 @@ baselines: $(READY) .venv-baselines/.ready ## Install what piccl evaluate --base
 	@.venv-baselines/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-baselines.txt
 	@touch $@
 
+# Whom it is compared with takes 3 GB, most of it of imagededup, which needs torch.
+bench: $(READY) .venv-benchmarks/.ready ## Measure PICCL beside its peers and this machine's limits, 20 minutes
+	@$(BIN)/python -m benchmarks $(if $(PHOTOS),--photos "$$PHOTOS")
+
+bench-quick: $(READY) .venv-benchmarks/.ready ## The same in 3 minutes, of fewer photos
+	@$(BIN)/python -m benchmarks --quick $(if $(PHOTOS),--photos "$$PHOTOS")
+
+.venv-benchmarks/.ready: requirements-benchmarks.txt requirements-baselines.txt
+	@echo "Installing whom to compare with into .venv-benchmarks, some minutes"
+	@$(PYTHON) -m venv --clear .venv-benchmarks
+	@.venv-benchmarks/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-benchmarks.txt
+	@touch $@
+
 lint: $(READY) ## Check format and style
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -85,4 +98,4 @@ format: $(READY) ## Format the code
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove what was installed and made here
-	rm -rf $(VENV) .venv-baselines $(SAMPLE_ROLL) $(SAMPLE_ROLL).part build dist *.egg-info
+	rm -rf $(VENV) .venv-baselines .venv-benchmarks benchmarks-inputs benchmarks-results $(SAMPLE_ROLL) $(SAMPLE_ROLL).part build dist *.egg-info

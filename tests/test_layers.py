@@ -29,6 +29,17 @@ BELOW: Final = {
     "store": set[str](),
     # What runs the stream on one's own machine stands beside it.
     "demo": {"pipeline", "transforms", "store", "apache_beam"},
+    # And what measures all of them, which none of them knows.
+    "benchmarks": {
+        "demo",
+        "pipeline",
+        "console",
+        "trash",
+        "transforms",
+        "models",
+        "store",
+        "apache_beam",
+    },
 }
 
 
