@@ -72,10 +72,10 @@ baselines: $(READY) .venv-baselines/.ready ## Install what piccl evaluate --base
 	@touch $@
 
 # Whom it is compared with takes 3 GB, most of it of imagededup, which needs torch.
-bench: $(READY) .venv-benchmarks/.ready ## Measure PICCL beside its peers and this machine's limits, 20 minutes
+bench: $(READY) .venv-benchmarks/.ready ## Measure PICCL beside its peers and this machine's limits, 40 minutes
 	@$(BIN)/python -m benchmarks $(if $(PHOTOS),--photos "$$PHOTOS")
 
-bench-quick: $(READY) .venv-benchmarks/.ready ## The same in 3 minutes, of fewer photos
+bench-quick: $(READY) .venv-benchmarks/.ready ## The same of fewer photos
 	@$(BIN)/python -m benchmarks --quick $(if $(PHOTOS),--photos "$$PHOTOS")
 
 .venv-benchmarks/.ready: requirements-benchmarks.txt requirements-baselines.txt

@@ -37,8 +37,8 @@ _DESCRIPTION: Final = """\
 Measures PICCL beside what people would use instead and beside what this machine can
 do at best, all in one run, in turns, so that a noisy minute hits all of them alike.
 
-  python -m benchmarks                     all of it, about 20 minutes on two cores
-  python -m benchmarks --quick             a first impression, in 3 minutes
+  python -m benchmarks                     all of it, about 40 minutes on two cores
+  python -m benchmarks --quick             a first impression
   python -m benchmarks backfill --only '12 MP'
   python -m benchmarks backfill --photos ~/Pictures
 

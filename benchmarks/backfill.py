@@ -77,9 +77,9 @@ CASES: Final = (
     Case("2 MP", None, 640, 96, None, {}, most_rounds=1),
     Case("0.3 MP", None, 6000, 600, (1000, 200), {CLEANVISION: 4.0, FASTDUP: 9.0}),
     Case("0.3 MP", FASTEST, 800, 64, (128, 16), {BARE: 0.8}, most_rounds=2),
-    Case("12 MP", YOLOV3, 24, 12, None, {BARE: 0.9}, most_rounds=2),
+    Case("12 MP", YOLOV3, 72, 12, None, {BARE: 0.9}, most_rounds=2),
     Case(
-        "12 MP", YOLOV3, 48, 12, (24, 4), {BARE: 0.9, PAPER: 2.5}, "bf16", most_rounds=2
+        "12 MP", YOLOV3, 96, 12, (24, 4), {BARE: 0.9, PAPER: 2.5}, "bf16", most_rounds=2
     ),
 )
 
